@@ -1,0 +1,1 @@
+"""SMILES text to packed arrays: RDKit and NumPy only, never torch."""

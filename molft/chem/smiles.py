@@ -1,0 +1,117 @@
+"""SMILES text to an RDKit molecule, or the reason why not.
+
+RDKit can't be interrupted from Python, and a long enough string kills the process, so the size of a
+molecule is judged before RDKit does anything that costs more than linear time. The limits are the
+largest for which no string was found that takes more than half a second or 100 MB.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rdkit import Chem, rdBase
+
+from molft.errors import Rejected
+
+# Up to this length a string can't hold enough atoms or ring closures to break the limits below,
+# so it needs no look before the real parse.
+_SURELY_SMALL = 200
+
+# RDKit wraps these around silently: [C+256] becomes [C], [65537C] becomes [1C].
+_TOO_MANY_DIGITS = re.compile(r"\[\d{4,}|[+-]\d{2,}|\+{9,}|-{9,}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest molecule that is looked at.
+
+    ``characters`` of text, heavy ``atoms``, and ``rings`` (bonds - atoms + parts).
+    """
+
+    characters: int = 5000
+    atoms: int = 500
+    rings: int = 200
+
+
+LIMITS = Limits()
+
+
+def _parameters(sanitize: bool) -> Chem.SmilesParserParams:
+    parameters = Chem.SmilesParserParams()
+    parameters.sanitize = sanitize
+    # "CCO ethanol" and "CCO |...|" are refused rather than cut off silently.
+    parameters.allowCXSMILES = False
+    parameters.parseName = False
+    return parameters
+
+
+_FULL = _parameters(sanitize=True)
+_RAW = _parameters(sanitize=False)
+
+
+def parse(smiles: str, row: int = 0, limits: Limits = LIMITS) -> Chem.Mol | Rejected:
+    """Read one SMILES, sanitised as RDKit does by default; hydrogens are implicit.
+
+    A bad string gives :class:`Rejected` with stage ``text``, ``parse``, ``size`` or ``sanitise``.
+
+    >>> parse("CCO").GetNumAtoms()
+    3
+    >>> parse("C(C)(C)(C)(C)C").status
+    'sanitise: Explicit valence for atom # 0 C, 5, is greater than permitted'
+    """
+    text = smiles.strip(" \t\r\n\ufeff") if isinstance(smiles, str) else ""
+    fault = _text_fault(text, limits)
+    if fault:
+        return Rejected(row, "text", fault)
+    if len(text) > _SURELY_SMALL:
+        with rdBase.BlockLogs():
+            raw = Chem.MolFromSmiles(text, _RAW)
+        fault = _size_fault(raw, text, limits) if raw is not None else None
+        if fault:
+            return Rejected(row, "size", fault)
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(text, _FULL)
+    if mol is None:
+        return _explain(text, row)
+    # The short string skipped the size check: only "no heavy atom" and tightened limits remain.
+    fault = _size_fault(mol, text, limits)
+    return Rejected(row, "size", fault) if fault else mol
+
+
+def _text_fault(text: str, limits: Limits) -> str | None:
+    if not text:
+        return "empty"
+    if not text.isascii():
+        odd = next(c for c in text if ord(c) > 127)
+        return f"character {odd!r} (U+{ord(odd):04X}) is not ASCII"
+    if len(text) > limits.characters:
+        return f"{len(text)} characters, at most {limits.characters} are read"
+    if not text.isprintable() or " " in text:
+        return f"blank or control character inside {text[:60]!r}"
+    if "[" in text and (found := _TOO_MANY_DIGITS.search(text)):
+        return f"isotope or charge out of range in {found.group()!r}"
+    return None
+
+
+def _size_fault(mol: Chem.Mol, text: str, limits: Limits) -> str | None:
+    heavy = mol.GetNumHeavyAtoms()
+    if heavy == 0:
+        return "no heavy atom"
+    if heavy > limits.atoms:
+        return f"{heavy} heavy atoms, at most {limits.atoms} are read"
+    rings = mol.GetNumBonds() - mol.GetNumAtoms() + text.count(".") + 1
+    if rings > limits.rings:
+        return f"{rings} rings, at most {limits.rings} are read"
+    return None
+
+
+def _explain(text: str, row: int) -> Rejected:
+    """Why RDKit returned nothing: the grammar, or the chemistry."""
+    with rdBase.BlockLogs():
+        raw = Chem.MolFromSmiles(text, _RAW)
+        if raw is None:
+            return Rejected(row, "parse", f"not a SMILES: {text[:60]!r}")
+        problems = Chem.DetectChemistryProblems(raw)
+    reason = problems[0].Message() if problems else "RDKit can't sanitise it"
+    return Rejected(row, "sanitise", reason)

@@ -1,0 +1,1 @@
+"""Everything that holds an optimiser: plans, losses, fine-tuning, pre-training."""

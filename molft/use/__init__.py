@@ -1,0 +1,1 @@
+"""What the chemist came for: models, scores, screens, reports."""
