@@ -1,0 +1,135 @@
+"""Whatever a lab exports, as blocks of rows in which every cell is the text that stood in the file.
+
+Nothing is typed here: ``00123``, ``NA`` and ``1E5`` survive. Memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import chain, islice
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from molft.data.delimited import DELIMITERS, Rows, read_delimited, read_smiles_list
+from molft.data.parquet import read_parquet, seekable
+from molft.data.sdf import property_names, read_sdf
+from molft.data.streams import decompress, open_binary, read_lines
+from molft.data.workbook import read_workbook
+from molft.errors import MolftError
+
+# The column of a block read with ragged="keep": '', or what was wrong with the way the row is written.
+PROBLEM = "molft_problem"
+
+KINDS = {
+    ".csv": "table", ".tsv": "table", ".tab": "table", ".txt": "table",
+    ".smi": "smiles", ".ism": "smiles", ".smiles": "smiles", ".cxsmiles": "smiles",
+    ".sdf": "sdf", ".sd": "sdf", ".parquet": "parquet", ".pq": "parquet", ".xlsx": "xlsx", ".xlsm": "xlsx",
+}  # fmt: skip
+_COMPRESSED = (".gz", ".bz2", ".xz")
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+
+
+def read_blocks(
+    path: str | Path, rows: int = 4096, ragged: Literal["error", "keep"] = "error"
+) -> Iterator[pd.DataFrame]:
+    """Read a file block by block; '-' is standard input (a table or a SMILES list).
+
+    Every column is text; the index counts data rows from 0 through the whole file. ``.csv .tsv .txt``
+    (delimiter and encoding found from the text), ``.smi .ism .cxsmiles``, ``.sdf``, ``.parquet`` (also
+    a folder of them) and ``.xlsx`` (first sheet), each also ``.gz .bz2 .xz``. A table without rows gives
+    one empty block. With ``ragged="keep"`` a row that can't be read as written stays, and the extra
+    column :data:`PROBLEM` says why; with ``"error"`` a ragged text row is a :class:`MolftError` with its
+    line. A missing, damaged or unknown file is a :class:`MolftError`.
+    """
+    where = "standard input" if str(path) == "-" else str(path)
+    keep = ragged == "keep"
+    with ExitStack() as stack:
+        try:
+            table = _standard_input(keep, stack) if str(path) == "-" else _open_table(Path(path), keep, stack)
+            yield from _blocks(table, rows, keep)
+        except _DAMAGED as error:
+            raise MolftError(f"{where}: the compressed file is damaged or cut short ({error})") from error
+        except UnicodeError as error:
+            raise MolftError(f"{where}: not readable as text ({error}); save it as UTF-8") from error
+
+
+def read_table(path: str | Path, ragged: Literal["error", "keep"] = "error") -> pd.DataFrame:
+    """Read a whole file as one table of text; see :func:`read_blocks`.
+
+    ``frame.attrs["delimiter"]`` is the delimiter that was found, '' where the format has none.
+    """
+    blocks = list(read_blocks(path, ragged=ragged))
+    frame = pd.concat(blocks, ignore_index=True)
+    frame.attrs = dict(blocks[0].attrs)
+    return frame
+
+
+def file_kind(path: Path) -> str:
+    """Tell the kind of a file from its name: table, smiles, sdf, parquet or xlsx.
+
+    >>> file_kind(Path("library.smi.gz"))
+    'smiles'
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    kind = KINDS.get(suffixes[-1]) if suffixes else None
+    if kind is None and not path.is_dir():
+        known = f"{' '.join(KINDS)}, each also with {' '.join(_COMPRESSED)}"
+        raise MolftError(f"{path}: unknown kind of file; expected a name that ends in {known}")
+    return kind or "parquet"
+
+
+def _blocks(table: Rows, rows: int, keep: bool) -> Iterator[pd.DataFrame]:
+    names = [*table.names, PROBLEM] if keep else table.names
+    start = 0
+    while (taken := list(islice(table.rows, rows))) or not start:
+        cells = [[*row.cells, row.problem] for row in taken] if keep else [row.cells for row in taken]
+        index = pd.RangeIndex(start, start + len(taken))
+        frame = pd.DataFrame(cells, columns=names, index=index, dtype=str)
+        frame.attrs["delimiter"] = table.delimiter
+        yield frame
+        start += len(taken)
+        if len(taken) < rows:
+            return
+
+
+def _open_table(path: Path, keep: bool, stack: ExitStack) -> Rows:
+    where = str(path)
+    if not path.exists():
+        raise MolftError(f"{where}: no such file")
+    kind = file_kind(path)
+    if kind == "parquet":
+        return read_parquet(path)
+    stream = open_binary(path, stack)
+    if kind == "xlsx":
+        return read_workbook(seekable(stream), where, stack)
+    lines = read_lines(stream, where, stack)
+    if kind == "sdf":
+        return read_sdf(lines, _sdf_properties(path), where)
+    return (read_smiles_list if kind == "smiles" else read_delimited)(lines, where, keep)
+
+
+def _sdf_properties(path: Path) -> list[str]:
+    """Read an SDF once for the names alone, so that every block has the same columns."""
+    with ExitStack() as stack:
+        return property_names(read_lines(open_binary(path, stack), str(path), stack))
+
+
+def _standard_input(keep: bool, stack: ExitStack) -> Rows:
+    """Tell a table from a SMILES list by the first line, as nothing says what is piped in."""
+    where = "standard input"
+    lines = read_lines(decompress(sys.stdin.buffer, stack), where, stack)
+    head = list(islice(lines, 1))
+    if not head:
+        raise MolftError(f"{where}: empty; expected a table with a header, or a list of SMILES")
+    # A tab may also stand between a SMILES and its name.
+    is_table = any(delimiter in head[0] for delimiter in DELIMITERS if delimiter != "\t")
+    return (read_delimited if is_table else read_smiles_list)(chain(head, lines), where, keep)
