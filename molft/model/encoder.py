@@ -1,0 +1,153 @@
+"""The graph encoder of Hu et al. (ICLR 2020): atoms in, one vector for each atom out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from molft.errors import MolftError
+from molft.model.config import EncoderConfig
+from molft.model.dropout import dropout_, relu_dropout_
+from molft.model.gin import GIN
+from molft.model.tables import add_tables, stack_tables, stacked_rows
+from molft.model.topology import GraphBatch, Topology, build_topology
+
+CONVS: dict[str, Callable[[int, Sequence[int]], nn.Module]] = {"gin": GIN}
+
+
+class Encoder(nn.Module):
+    """Atom states by message passing; parameters carry the names of the released SNAP files.
+
+    State 0 is the embedded atom, state l the output of layer l. Layers but the last end in ReLU and dropout,
+    the last in dropout alone. ``dropout`` may be set between runs: it belongs to the training, not to the
+    weights.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.dropout = config.dropout
+        self.frozen = 0
+        add_tables(self, "x_embedding", config.atom_sizes, config.width)
+        conv = CONVS[config.conv]
+        self.gnns = nn.ModuleList(conv(config.width, config.bond_sizes) for _ in range(config.layers))
+        self.batch_norms = nn.ModuleList(nn.BatchNorm1d(config.width) for _ in range(config.layers))
+
+    @property
+    def width(self) -> int:
+        """Width D of the output: (layers + 1) times the state's for ``jk="concat"``."""
+        return self.config.width * (self.config.layers + 1 if self.config.jk == "concat" else 1)
+
+    def topology(self, batch: GraphBatch) -> Topology:
+        """Neighbour lists and bond counts of a batch, for :meth:`run` and :meth:`forward`."""
+        dtype = self.get_parameter("x_embedding1.weight").dtype
+        return build_topology(batch, self.config.bond_sizes, self.config.loop_bond, dtype)
+
+    def embed(self, batch: GraphBatch) -> Tensor:
+        """State 0: the sum of the atom's table rows.
+
+        Shapes: out [N, width]. A code outside its table is a :class:`MolftError`.
+        """
+        rows = stacked_rows(batch.atoms, self.config.atom_sizes, "atom")
+        return F.embedding_bag(rows, stack_tables(self, "x_embedding", self.config.atom_sizes), mode="sum")
+
+    def step(self, layer: int, states: Tensor, topology: Topology) -> Tensor:
+        """State ``layer + 1`` from state ``layer``.
+
+        Shapes: states [N, width], out [N, width].
+        """
+        norm = cast(nn.BatchNorm1d, self.batch_norms[layer])
+        out = normalize(norm, self.gnns[layer](states, topology))
+        rate = self.dropout if self.gnns[layer].training else 0.0
+        last = layer == self.config.layers - 1
+        return dropout_(out, rate) if last else relu_dropout_(out, rate)
+
+    def run(
+        self, batch: GraphBatch, states: Sequence[Tensor] | None = None, topology: Topology | None = None
+    ) -> list[Tensor]:
+        """States 0 to ``layers`` of all atoms.
+
+        Given the first ones (the cached output of a frozen part), only the others are computed.
+
+        Shapes: each [N, width].
+        """
+        topology = topology or self.topology(batch)
+        out = list(states) if states else [self.embed(batch)]
+        if out[0].shape[0] != topology.atoms or len(out) > self.config.layers + 1:
+            raise MolftError(
+                f"got {len(out)} states of {out[0].shape[0]} atoms for {topology.atoms} atoms and an encoder "
+                f"of {self.config.layers} layers; cached states must be of the same batch and encoder"
+            )
+        for layer in range(len(out) - 1, self.config.layers):
+            out.append(self.step(layer, out[-1], topology))
+        return out
+
+    def combine(self, states: Sequence[Tensor]) -> Tensor:
+        """One vector for each atom from the states of :meth:`run`.
+
+        Shapes: states (layers + 1) times [N, width], out [N, D].
+        """
+        if self.config.jk == "last":
+            return states[-1]
+        if self.config.jk == "concat":
+            return torch.cat(list(states), dim=1)
+        stacked = torch.stack(list(states))
+        return stacked.amax(dim=0) if self.config.jk == "max" else stacked.sum(dim=0)
+
+    def forward(self, batch: GraphBatch, topology: Topology | None = None) -> Tensor:
+        """Final vector of each atom.
+
+        Shapes: out [N, D].
+        """
+        return self.combine(self.run(batch, topology=topology))
+
+    def freeze(self, states: int) -> None:
+        """Fix what makes the first ``states`` states: 0 nothing, 1 the atom tables, ``layers + 1`` all.
+
+        The frozen part has no gradient and stays in eval mode (running statistics, no dropout) whatever
+        ``train()`` says, so its states don't change between epochs and may be cached. A later call may
+        free it.
+        """
+        if not 0 <= states <= self.config.layers + 1:
+            raise MolftError(f"can't freeze {states} states; expected 0 to {self.config.layers + 1}")
+        self.frozen = states
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(stage_of(name) >= states)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Training mode for all but the frozen layers."""
+        super().train(mode)
+        for layer in range(self.frozen - 1):
+            self.gnns[layer].eval()
+            self.batch_norms[layer].eval()
+        return self
+
+
+def stage_of(name: str) -> int:
+    """State that an encoder's parameter helps to make first.
+
+    >>> stage_of("x_embedding1.weight"), stage_of("gnns.0.mlp.0.bias"), stage_of("batch_norms.4.weight")
+    (0, 1, 5)
+    """
+    parts = name.split(".")
+    return int(parts[1]) + 1 if parts[0] in ("gnns", "batch_norms") else 0
+
+
+def normalize(norm: nn.BatchNorm1d, states: Tensor) -> Tensor:
+    """Batch normalisation over all atoms of the batch.
+
+    A single atom has no variance: then, as in eval mode, the running statistics are used, and not updated.
+
+    Shapes: states [N, D], out [N, D].
+    """
+    if norm.training and states.shape[0] < 2:
+        return F.batch_norm(
+            states, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
+        )
+    out: Tensor = norm(states)
+    return out

@@ -1,0 +1,179 @@
+"""What message passing needs to know of a batch, computed once and shared by all layers.
+
+With sum aggregation and no non-linearity on the message, one message-passing step of Hu et al. is
+``(A + I) h + C T``: neighbour states plus self, and per-atom counts ``C`` of bond codes (the self-loop's
+among them) times the stacked bond tables ``T``. No tensor with one row per bond is ever made, and since
+``A`` is symmetric the backward pass is the same product again.
+
+Of the forms of the product on a CPU, neighbour lists summed by ``embedding_bag`` with 32-bit indices are the
+fastest, forward and backward; ``tests/benchmarks/train_step.py`` gives the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn import functional as F
+
+from molft.errors import MolftError
+from molft.model.tables import stacked_rows
+
+
+class GraphBatch(Protocol):
+    """Molecules as one disconnected graph; what :class:`molft.data.batch.Batch` provides."""
+
+    @property
+    def atoms(self) -> Tensor:
+        """Atom codes, int64 [N, Fa]."""
+
+    @property
+    def bonds(self) -> Tensor:
+        """Codes of directed bonds, int64 [E, Fb]; rows 2b and 2b+1 are equal."""
+
+    @property
+    def edge_index(self) -> Tensor:
+        """Ends of directed bonds, int64 [2, E]; columns 2b and 2b+1 are the two directions of bond b."""
+
+    @property
+    def graph(self) -> Tensor:
+        """Molecule of each atom, int64 [N]."""
+
+    @property
+    def size(self) -> int:
+        """Number of molecules B, those without atoms included."""
+
+
+@dataclass(frozen=True, eq=False)
+class Topology:
+    """Neighbour lists and bond-code counts of a batch.
+
+    A pair is a directed bond or an atom with itself (P = E + N pairs), sorted by the receiving atom.
+
+    Shapes: neighbours int32 [P] sending atom of each pair; starts int32 [N] first pair of each atom;
+    receivers int64 [P]; rows int64 [P, k] rows of the stacked bond table; counts float [N, K] how often
+    each of these K rows occurs among an atom's pairs.
+    """
+
+    neighbours: Tensor
+    starts: Tensor
+    receivers: Tensor
+    rows: Tensor
+    counts: Tensor
+
+    @property
+    def atoms(self) -> int:
+        """Number of atoms N."""
+        return self.starts.shape[0]
+
+    @cached_property
+    def degrees(self) -> Tensor:
+        """Pairs of each atom (its degree + 1), float [N]."""
+        return torch.bincount(self.receivers, minlength=self.atoms).to(self.counts.dtype)
+
+    @cached_property
+    def norms(self) -> Tensor:
+        """``(d_i d_j)^(-1/2)`` of each pair, float [P] (Kipf & Welling, ICLR 2017)."""
+        scale = self.degrees.rsqrt()
+        return scale[self.receivers] * scale[self.neighbours]
+
+    @cached_property
+    def normed_counts(self) -> Tensor:
+        """Bond-code counts weighted by :attr:`norms`, float [N, K]."""
+        return count_rows(self.receivers, self.rows, self.counts.shape, self.norms)
+
+
+def count_rows(receivers: Tensor, rows: Tensor, shape: Sequence[int], weights: Tensor) -> Tensor:
+    """Weighted count of each table row among the pairs of each atom.
+
+    Shapes: receivers [P], rows [P, k], weights [P], out [N, K] where ``shape`` is (N, K).
+    """
+    cells = receivers.unsqueeze(1) * shape[1] + rows
+    out = weights.new_zeros(shape[0] * shape[1])
+    out.index_add_(0, cells.flatten(), weights.unsqueeze(1).expand_as(cells).flatten())
+    return out.view(shape[0], shape[1])
+
+
+def build_topology(
+    batch: GraphBatch, bond_sizes: Sequence[int], loop_bond: Sequence[int], dtype: torch.dtype = torch.float32
+) -> Topology:
+    """Neighbour lists and counts of a batch, self-loops with code ``loop_bond`` included.
+
+    A batch whose directed bonds don't come in pairs of opposite directions with equal codes is a
+    :class:`MolftError`: the backward pass relies on it.
+    """
+    first, second = batch.edge_index[:, 0::2], batch.edge_index[:, 1::2].flip(0)
+    if not (first.shape == second.shape and torch.equal(first, second)) or not torch.equal(
+        batch.bonds[0::2], batch.bonds[1::2]
+    ):
+        raise MolftError(
+            "columns 2b and 2b+1 of edge_index must be the two directions of bond b, with equal bond codes"
+        )
+    size, device = batch.atoms.shape[0], batch.atoms.device
+    loops = torch.arange(size, device=device)
+    receivers, order = torch.cat([batch.edge_index[0], loops]).sort(stable=True)
+    neighbours = torch.cat([batch.edge_index[1], loops])[order]
+    loop_rows = torch.tensor([list(loop_bond)], device=device).expand(size, -1)
+    rows = stacked_rows(torch.cat([batch.bonds, loop_rows])[order], bond_sizes, "bond")
+    ones = torch.ones(len(receivers), dtype=dtype, device=device)
+    return Topology(
+        neighbours=neighbours.int(),
+        starts=torch.searchsorted(receivers, loops).int(),
+        receivers=receivers,
+        rows=rows,
+        counts=count_rows(receivers, rows, (size, sum(bond_sizes)), ones),
+    )
+
+
+class _Aggregate(torch.autograd.Function):
+    """``S h + C T`` for a symmetric ``S`` given as neighbour lists."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        states: Tensor,
+        table: Tensor,
+        neighbours: Tensor,
+        starts: Tensor,
+        counts: Tensor,
+        weights: Tensor | None,
+    ) -> Tensor:
+        """Shapes: states [N, D], table [K, D], counts [N, K], weights [P] or None, out [N, D]."""
+        ctx.save_for_backward(neighbours, starts, counts, weights)  # type: ignore[arg-type]
+        out = F.embedding_bag(neighbours, states, starts, mode="sum", per_sample_weights=weights)
+        return out.addmm_(counts, table)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """S is symmetric, so S^T g is the forward product with the same lists."""
+        neighbours, starts, counts, weights = ctx.saved_tensors  # type: ignore[attr-defined]
+        needs_states, needs_table = ctx.needs_input_grad[:2]  # type: ignore[attr-defined]
+        states = table = None
+        if needs_states:
+            states = F.embedding_bag(
+                neighbours, grad.contiguous(), starts, mode="sum", per_sample_weights=weights
+            )
+        if needs_table:
+            table = counts.t() @ grad
+        return states, table, None, None, None, None
+
+
+def aggregate(states: Tensor, table: Tensor, topology: Topology, normed: bool = False) -> Tensor:
+    """Sum over each atom's neighbours and itself of neighbour state + bond vector: ``(A + I) h + C T``.
+
+    With ``normed``, each term is weighted by ``(d_i d_j)^(-1/2)``.
+
+    Shapes: states [N, D], table [K, D] (stacked bond tables), out [N, D].
+    """
+    counts = topology.normed_counts if normed else topology.counts
+    weights = topology.norms.to(states.dtype) if normed else None
+    out: Tensor = _Aggregate.apply(
+        states, table.to(states.dtype), topology.neighbours, topology.starts, counts.to(states.dtype), weights
+    )
+    return out
