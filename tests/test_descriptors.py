@@ -1,7 +1,6 @@
 """Run with: pytest tests/test_descriptors.py"""
 
 import csv
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,8 @@ def value(smiles: str, name: str) -> float:
     return float(describe([mol(smiles)])[0, DESCRIPTORS.index(name)])
 
 
-def real_molecules(step: int) -> list[Chem.Mol]:
-    """Every ``step``-th molecule of Lipophilicity, or a skip where the data are absent."""
-    folder = os.environ.get("MOLFT_DATA")
-    if not folder:
-        pytest.skip("MOLFT_DATA is not set; it names the folder with moleculenet/Lipophilicity.csv")
-    with (Path(folder) / "moleculenet" / "Lipophilicity.csv").open(newline="") as file:
+def real_molecules(real_data: Path, step: int) -> list[Chem.Mol]:
+    with (real_data / "moleculenet" / "Lipophilicity.csv").open(newline="") as file:
         return [mol(row["smiles"]) for row in list(csv.DictReader(file))[::step]]
 
 
@@ -85,8 +80,8 @@ def test_crippen_blocks_equal_rdkits_own_functions(smiles: str) -> None:
     assert describe([mol(smiles)])[0, start : start + 24] == pytest.approx(expected, abs=1e-4)
 
 
-def test_crippen_blocks_equal_rdkits_own_functions_on_real_molecules() -> None:
-    mols = real_molecules(step=25)
+def test_crippen_blocks_equal_rdkits_own_functions_on_real_molecules(real_data: Path) -> None:
+    mols = real_molecules(real_data, step=25)
     expected = [
         [
             *rdMolDescriptors.CalcCrippenDescriptors(m),
@@ -140,7 +135,7 @@ def test_huge_values_are_clipped() -> None:
 
 def test_counts_are_counts() -> None:
     decane = fingerprint_counts([mol("C" * 10)])[0]
-    # Radius 0: 2 CH3, 8 CH2. Radius 1: 2, 2, 6. Radius 2: 2, 2, 4; that of C1 repeats the bonds of C2's radius 1.
+    # Radius 0: 2 CH3, 8 CH2. Radius 1: 2, 2, 6. Radius 2: 2, 2, 4; C1's repeats the bonds of C2's radius 1.
     assert decane.dtype == np.uint8
     assert sorted(decane[decane > 0].tolist()) == sorted([2, 8, 2, 2, 6, 2, 2, 4])
 
