@@ -13,6 +13,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from molft.errors import MolftError
+from molft.files import plain_cell
 
 # Where two delimiters explain a file equally well, the rarer character inside a cell is believed.
 DELIMITERS = ("\t", ";", "|", ",")
@@ -72,7 +73,8 @@ def name_columns(cells: list[str], where: str) -> list[str]:
 def read_delimited(lines: Iterator[str], where: str, keep: bool) -> Rows:
     """Read a table whose first line is the header; blank lines are skipped.
 
-    Empty fields beyond the header's are dropped. Any other row of the wrong length, and a quote never
+    Empty fields beyond the header's are dropped, and the apostrophe that guards a cell from a spreadsheet
+    (:func:`molft.files.safe_cell`) comes off. Any other row of the wrong length, and a quote never
     closed, is a :class:`MolftError` that names the line, or with ``keep`` a row with its problem.
     """
     lines = _after_blank_lines(lines, where)
@@ -118,7 +120,8 @@ def _check_rows(
                 f"{where}, {problem}; the header has {width}: {', '.join(names[:6])}. Put quotes around a "
                 f"cell that holds the delimiter {delimiter!r}, or fill the missing cells"
             )
-        yield Row(cells if len(cells) == width else cells + [""] * (width - len(cells)), problem)
+        cells += [""] * (width - len(cells))
+        yield Row([plain_cell(cell) if cell[:1] == "'" else cell for cell in cells], problem)
 
 
 def _fit(cells: list[str], width: int, line: int, delimiter: str) -> tuple[list[str], str]:
