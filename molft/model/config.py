@@ -1,4 +1,4 @@
-"""What an encoder is, apart from its weights."""
+"""What an encoder and a network are, apart from their weights."""
 
 from __future__ import annotations
 
@@ -58,6 +58,34 @@ class EncoderConfig:
     def from_json(cls, values: Mapping[str, object]) -> EncoderConfig:
         """Configuration from :meth:`to_json`; unknown keys and wrong types are a :class:`MolftError`."""
         return cls(**read_fields(values, {f.name: f.default for f in fields(cls)}, "encoder"))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that determines a network, apart from its weights and its encoder's options.
+
+    ``readout`` and ``head`` are names of :mod:`molft.model.readout` and :mod:`molft.model.heads`; ``hidden``
+    and ``dropout`` are the width and the dropout rate inside an ``mlp`` head.
+    """
+
+    tasks: int = 1
+    readout: str = "mean"
+    head: str = "linear"
+    hidden: int = 300
+    dropout: float = 0.0
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values for a JSON file."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, object]) -> NetworkConfig:
+        """Configuration from :meth:`to_json`; unknown keys and wrong types are a :class:`MolftError`.
+
+        >>> NetworkConfig.from_json({"tasks": 12, "head": "mlp"}).hidden
+        300
+        """
+        return cls(**read_fields(values, {f.name: f.default for f in fields(cls)}, "network"))  # type: ignore[arg-type]
 
 
 def read_fields(values: Mapping[str, object], defaults: Mapping[str, object], what: str) -> dict[str, object]:

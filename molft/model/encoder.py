@@ -12,11 +12,19 @@ from torch.nn import functional as F
 from molft.errors import MolftError
 from molft.model.config import EncoderConfig
 from molft.model.dropout import dropout_, relu_dropout_
+from molft.model.gat import GAT
+from molft.model.gcn import GCN
 from molft.model.gin import GIN
+from molft.model.sage import SAGE
 from molft.model.tables import add_tables, stack_tables, stacked_rows
 from molft.model.topology import GraphBatch, Topology, build_topology
 
-CONVS: dict[str, Callable[[int, Sequence[int]], nn.Module]] = {"gin": GIN}
+CONVS: dict[str, Callable[[int, Sequence[int]], nn.Module]] = {
+    "gin": GIN,
+    "gcn": GCN,
+    "graphsage": SAGE,
+    "gat": GAT,
+}
 
 
 class Encoder(nn.Module):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from molft.model.config import NetworkConfig
 from molft.model.encoder import Encoder
+from molft.model.heads import build_head
+from molft.model.readout import build_readout
 from molft.model.topology import GraphBatch, Topology
 
 
@@ -52,3 +55,10 @@ class Network(nn.Module):
         Shapes: out [B, T].
         """
         return self.predict_from(self.gnn.run(batch, topology=topology), batch)
+
+
+def build_network(encoder: Encoder, config: NetworkConfig) -> Network:
+    """Network of an encoder with a fresh readout and head; bad options are a :class:`MolftError`."""
+    readout = build_readout(config.readout, encoder.width)
+    head = build_head(config.head, readout.width, config.tasks, config.hidden, config.dropout)
+    return Network(encoder, readout, head)

@@ -1,57 +1,98 @@
-"""From atoms to molecules; a molecule without atoms keeps its place and reads as zeros."""
+"""From atoms to molecules.
+
+A molecule without atoms keeps its place; its vector is zeros (Set2Set: the same constant for all such).
+"""
 
 from __future__ import annotations
+
+import re
 
 import torch
 from torch import Tensor, nn
 
 from molft.errors import MolftError
-
-
-def sum_atoms(states: Tensor, graph: Tensor, size: int) -> Tensor:
-    """Sum over the atoms of each molecule.
-
-    Shapes: states [N, D], graph int64 [N] molecule of each atom, out [size, D].
-    """
-    return states.new_zeros(size, states.shape[1]).index_add_(0, graph, states)
+from molft.model.segments import segment_max, segment_softmax, segment_sum
 
 
 class Sum(nn.Module):
-    """Sum over atoms."""
+    """Sum over the atoms of a molecule."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
 
     def forward(self, states: Tensor, graph: Tensor, size: int) -> Tensor:
-        """Shapes: states [N, D], graph int64 [N], out [size, D]."""
-        return sum_atoms(states, graph, size)
+        """Shapes: states [N, D], graph int64 [N] molecule of each atom, out [size, D]."""
+        return segment_sum(states, graph, size)
 
 
 class Mean(Sum):
-    """Mean over atoms."""
+    """Mean over the atoms of a molecule."""
 
     def forward(self, states: Tensor, graph: Tensor, size: int) -> Tensor:
-        """Shapes: states [N, D], graph int64 [N], out [size, D]."""
+        """Shapes: states [N, D], graph int64 [N] molecule of each atom, out [size, D]."""
         atoms = torch.bincount(graph, minlength=size).clamp(min=1).to(states.dtype)
-        return sum_atoms(states, graph, size) / atoms.unsqueeze(1)
+        return segment_sum(states, graph, size) / atoms.unsqueeze(1)
 
 
 class Max(Sum):
-    """Largest value of each feature over atoms."""
+    """Largest value of each feature over the atoms of a molecule."""
 
     def forward(self, states: Tensor, graph: Tensor, size: int) -> Tensor:
-        """Shapes: states [N, D], graph int64 [N], out [size, D]."""
-        index = graph.unsqueeze(1).expand_as(states)
-        zeros = states.new_zeros(size, states.shape[1])
-        return zeros.scatter_reduce(0, index, states, "amax", include_self=False)
+        """Shapes: states [N, D], graph int64 [N] molecule of each atom, out [size, D]."""
+        return segment_max(states, graph, size)
 
 
-READOUTS: dict[str, type[Sum]] = {"mean": Mean, "sum": Sum, "max": Max}
+class Attention(Sum):
+    """Sum weighted by a learned gate, a softmax over the molecule's atoms (Li et al., ICLR 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.gate_nn = nn.Linear(width, 1)
+
+    def forward(self, states: Tensor, graph: Tensor, size: int) -> Tensor:
+        """Shapes: states [N, D], graph int64 [N] molecule of each atom, out [size, D]."""
+        weights = segment_softmax(self.gate_nn(states), graph, size)
+        return segment_sum(weights * states, graph, size)
 
 
-def build_readout(name: str, width: int) -> nn.Module:
-    """Readout of atom vectors of ``width``; its own attribute ``width`` is that of a molecule's vector."""
+class Set2Set(nn.Module):
+    """``steps`` rounds of an LSTM that asks for atoms by attention (Vinyals et al., ICLR 2016)."""
+
+    def __init__(self, width: int, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.width = 2 * width
+        self.lstm = nn.LSTM(2 * width, width)
+
+    def forward(self, states: Tensor, graph: Tensor, size: int) -> Tensor:
+        """Shapes: states [N, D], graph int64 [N] molecule of each atom, out [size, 2 D]."""
+        memory = states.new_zeros(1, size, states.shape[1])
+        hidden = (memory, memory)
+        out = states.new_zeros(size, self.width)
+        for _ in range(self.steps):
+            query, hidden = self.lstm(out.unsqueeze(0), hidden)
+            query = query.squeeze(0)
+            match = (states * query[graph]).sum(dim=1, keepdim=True)
+            found = segment_sum(segment_softmax(match, graph, size) * states, graph, size)
+            out = torch.cat([query, found], dim=1)
+        return out
+
+
+READOUTS: dict[str, type[Sum]] = {"mean": Mean, "sum": Sum, "max": Max, "attention": Attention}
+
+
+def build_readout(name: str, width: int) -> Sum | Set2Set:
+    """Readout of atom vectors of ``width``; its own attribute ``width`` is that of a molecule's vector.
+
+    An unknown name is a :class:`MolftError`.
+
+    >>> build_readout("mean", 300).width, build_readout("set2set3", 300).width
+    (300, 600)
+    """
+    set2set = re.fullmatch("set2set([1-9])", name)
+    if set2set:
+        return Set2Set(width, steps=int(set2set[1]))
     if name not in READOUTS:
-        raise MolftError(f"unknown readout {name!r}; expected one of {', '.join(READOUTS)}")
+        raise MolftError(f"unknown readout {name!r}; expected {', '.join(READOUTS)} or set2set1 to set2set9")
     return READOUTS[name](width)
