@@ -19,18 +19,23 @@ from molft.chem.smiles import parse
 from molft.errors import MolftError
 
 
-def snap_scaffold(molecule: str | Chem.Mol) -> str:
+def snap_scaffold(molecule: str | Chem.Mol, canonical: bool = False) -> str:
     """Scaffold SMILES with stereo marks, as the SNAP split groups by; acyclic molecules give ``""``.
 
-    Ring systems of all fragments of a salt or mixture are kept. A string that isn't a molecule raises
-    :class:`~molft.errors.MolftError`.
+    Ring systems of all fragments of a salt or mixture are kept. With ``canonical`` the molecule is first
+    rewritten as canonical SMILES, as the SNAP code does for BBBP, ClinTox and ToxCast: cutting side chains
+    can leave or lose a double-bond mark by the order of the atoms (19 molecules of ToxCast). A string that
+    isn't a molecule raises :class:`~molft.errors.MolftError`.
 
     >>> snap_scaffold("O=C(O)C[C@H]1CCCO1")
     'C1CCOC1'
     >>> snap_scaffold("CCO")
     ''
     """
-    return str(MurckoScaffold.MurckoScaffoldSmiles(mol=_molecule(molecule), includeChirality=True))
+    mol = _molecule(molecule)
+    if canonical:
+        mol = _molecule(str(Chem.MolToSmiles(mol)))
+    return str(MurckoScaffold.MurckoScaffoldSmiles(mol=mol, includeChirality=True))
 
 
 def lab_scaffold(molecule: str | Chem.Mol) -> str:

@@ -125,10 +125,10 @@ def column_split(
     """
     names = [_SPELLINGS.get(str(value).strip().lower()) for value in values]
     if None in names:
-        odd = ", ".join(
-            sorted({repr(value) for value, name in zip(values, names, strict=True) if not name})[:5]
+        odd = sorted({repr(value) for value in values if str(value).strip().lower() not in _SPELLINGS})[:5]
+        raise MolftError(
+            f"the split column says {', '.join(odd)}; expected train, valid or test in every row."
         )
-        raise MolftError(f"the split column says {odd}; expected train, valid or test in every row.")
     split = Split(*(np.flatnonzero([name == part for name in names]).astype(np.int64) for part in PARTS))
     absent = [part for part, rows in zip(PARTS, split, strict=True) if not len(rows) and part != "valid"]
     if absent:
@@ -137,8 +137,8 @@ def column_split(
         )
     if keys is not None and (shared := leaks(split, keys)):
         raise MolftError(
-            f"the split column puts {len(shared)} molecules on two sides, such as {shared[0]!r}: a score on rows "
-            "that were trained on is no score. Give all rows of a molecule one value."
+            f"the split column puts {len(shared)} molecules on two sides, such as {shared[0]!r}: "
+            "a score on rows that were trained on is no score. Give all rows of a molecule one value."
         )
     return split if len(split.valid) else _draw_valid(split, keys, valid_fraction, seed)
 
