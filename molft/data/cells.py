@@ -143,7 +143,7 @@ def _read_number(word: str, decimal: str) -> _Reading:
     if not _NUMBER.fullmatch(text):
         return _Reading(fault=f"{word!r} is not a number")
     value = float(text)
-    if not np.isfinite(value):
+    if abs(value) > np.finfo(np.float32).max:  # labels end as 32-bit numbers
         return _Reading(fault=f"{word!r} is too large")
     return _Reading(value, RELATIONS.get(relation, 0))
 
