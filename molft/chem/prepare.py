@@ -1,0 +1,115 @@
+"""A block of SMILES to everything that the network and the forest need, each molecule parsed once.
+
+This is what the worker processes run (:mod:`molft.chem.worker`). Every string of the block ends either
+among the accepted molecules or among the rejected ones, with its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from molft.chem.descriptors import describe, fingerprint_counts
+from molft.chem.features import featurize, find_scheme
+from molft.chem.graphs import Graphs
+from molft.chem.smiles import Limits, parse_all
+from molft.chem.standardize import canonical_key, standardize
+from molft.errors import Rejected
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to make of each molecule.
+
+    scheme: the atom and bond codes, ``"snap"`` or ``"ogb"``.
+    standardize: whether salts are stripped and charges neutralised; off reproduces MoleculeNet. When on,
+        the result does not depend on how the SMILES was written either.
+    keys: also the canonical SMILES of each (standardised) molecule.
+    forest: also fragment counts and descriptors.
+    """
+
+    scheme: str = "ogb"
+    standardize: bool = True
+    limits: Limits = Limits()
+    keys: bool = False
+    forest: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """What became of a block of rows.
+
+    Shapes:
+        graphs: B accepted molecules in input order; index: int64 [B], the row of each.
+        rejected: the other rows, rising.
+        keys: B canonical SMILES, or none if not asked for.
+        notes: rows that could not be standardised and stand as written, with the reason ("metal: Pt").
+        counts: uint8 [B, 2048], descriptors: float32 [B, D], or None if not asked for.
+    """
+
+    graphs: Graphs
+    index: NDArray[np.int64]
+    rejected: list[Rejected]
+    keys: list[str]
+    notes: dict[int, str]
+    counts: NDArray[np.uint8] | None
+    descriptors: NDArray[np.float32] | None
+
+
+_LOST = {
+    "crashed": "reading this molecule ended the process",
+    "timeout": "reading this molecule took too long",
+}
+
+
+def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int, str] | None = None) -> Block:
+    """Parse, standardise and encode a block of SMILES.
+
+    ``lost`` names rows that are known to end or hang the process (``"crashed"``, ``"timeout"``): they are
+    rejected without being touched.
+    """
+    lost = lost or {}
+    rejected = [Rejected(row, stage, _LOST[stage]) for row, stage in lost.items()]
+    rows, mols, notes = [], [], {}
+    parsed = parse_all([text if row not in lost else "" for row, text in enumerate(smiles)], recipe.limits)
+    for row, mol in enumerate(parsed):
+        if row in lost:
+            continue
+        if isinstance(mol, Rejected):
+            rejected.append(mol)
+            continue
+        if recipe.standardize:
+            mol, note = _standardize(mol, smiles[row])
+            if note:
+                notes[row] = note
+        rows.append(row)
+        mols.append(mol)
+    graphs, kept, refused = featurize(mols, find_scheme(recipe.scheme))
+    rejected += [r._replace(row=rows[r.row]) for r in refused]
+    mols = [mols[i] for i in kept]
+    return Block(
+        graphs=graphs,
+        index=np.asarray(rows, np.int64)[kept],
+        rejected=sorted(rejected),
+        keys=[canonical_key(mol) for mol in mols] if recipe.keys else [],
+        notes=notes,
+        counts=fingerprint_counts(mols) if recipe.forest else None,
+        descriptors=describe(mols) if recipe.forest else None,
+    )
+
+
+def _standardize(mol: Chem.Mol, text: str) -> tuple[Chem.Mol, str]:
+    """The standard form and "", or the molecule as it is and why it was left so."""
+    clean = standardize(mol)
+    note = clean if isinstance(clean, str) else ""
+    clean = mol if note else clean
+    if not any(mark in text for mark in "@/\\"):
+        return clean, note
+    # Chiral tags and bond directions depend on the order in which the atoms were written;
+    # in RDKit's canonical order the same molecule always gets the same codes.
+    canonical = Chem.MolFromSmiles(Chem.MolToSmiles(clean))
+    return (canonical, note) if canonical is not None else (clean, "its canonical SMILES can't be read")

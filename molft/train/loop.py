@@ -1,0 +1,90 @@
+"""Running a network over packed graphs: prediction, and the cached output of a frozen part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from molft.chem.graphs import Graphs
+from molft.data.batch import make_batch
+from molft.model.encoder import Encoder
+from molft.model.network import Network
+
+_CACHE_BYTES = 2**30
+
+
+@torch.no_grad()
+def predict(network: Network, graphs: Graphs, batch_size: int = 256) -> NDArray[np.float32]:
+    """Raw outputs (logits or standardised values) of all molecules in eval mode, float32 [B, T]."""
+    network.eval()
+    device = next(network.parameters()).device
+    parts = [
+        network(make_batch(graphs.take(rows)).to(device)).cpu().numpy()
+        for rows in np.array_split(np.arange(len(graphs)), max(1, -(-len(graphs) // batch_size)))
+        if len(rows)
+    ]
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+
+@dataclass
+class FrozenStates:
+    """What a frozen part of the encoder makes of every molecule, computed once.
+
+    ``summary`` [B, D] holds the molecule vectors when the whole encoder is frozen; ``states`` holds the
+    atom states [N, width] that the first trainable layer starts from.
+    """
+
+    summary: Tensor | None
+    states: list[Tensor]
+    atom_ptr: NDArray[np.int64]
+
+    def of_atoms(self, rows: NDArray[np.int64]) -> list[Tensor]:
+        """The cached states of the atoms of some molecules, in the order of ``Graphs.take(rows)``."""
+        spans = [np.arange(self.atom_ptr[row], self.atom_ptr[row + 1]) for row in rows]
+        index = torch.from_numpy(np.concatenate(spans)) if spans else torch.zeros(0, dtype=torch.int64)
+        # The same tensor may stand in several places (see freeze_states): gather it once.
+        gathered = {id(state): state[index] for state in self.states}
+        return [gathered[id(state)] for state in self.states]
+
+
+@torch.no_grad()
+def freeze_states(network: Network, graphs: Graphs, batch_size: int = 256) -> FrozenStates | None:
+    """Run the frozen part of the network's encoder over all molecules.
+
+    None when nothing is frozen, or when the states would take over 1 GB: then the frozen layers are run
+    for every batch, to the same result.
+    """
+    encoder = network.encoder
+    frozen, layers = encoder.frozen, encoder.config.layers
+    if frozen == 0:
+        return None
+    whole = frozen == layers + 1
+    # With jk="last" only the topmost frozen state is ever read again.
+    kept = 1 if encoder.config.jk == "last" else frozen
+    if not whole and kept * len(graphs.atoms) * encoder.config.width * 4 > _CACHE_BYTES:
+        return None
+    summaries, states = [], []
+    for rows in np.array_split(np.arange(len(graphs)), max(1, -(-len(graphs) // batch_size))):
+        batch = make_batch(graphs.take(rows))
+        prefix = _run_frozen(encoder, batch, frozen)
+        if whole:
+            summaries.append(network.represent(prefix, batch))
+        else:
+            states.append(prefix[-kept:])
+    if whole:
+        return FrozenStates(torch.cat(summaries), [], graphs.atom_ptr)
+    joined = [torch.cat(parts) for parts in zip(*states, strict=True)]
+    return FrozenStates(None, [joined[0]] * (frozen - kept) + joined, graphs.atom_ptr)
+
+
+def _run_frozen(encoder: Encoder, batch: object, frozen: int) -> list[Tensor]:
+    """States 0 to ``frozen - 1``."""
+    topology = encoder.topology(batch)  # type: ignore[arg-type]
+    states = [encoder.embed(batch)]  # type: ignore[arg-type]
+    for layer in range(frozen - 1):
+        states.append(encoder.step(layer, states[-1], topology))
+    return states

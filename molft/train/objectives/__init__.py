@@ -1,0 +1,1 @@
+"""Pre-training objectives, one module each, all on the packed batch."""

@@ -1,0 +1,190 @@
+"""How a fine-tuning goes, decided from the labels before it starts: printed, saved, overridable.
+
+The key is the number of labelled training molecules, the task type and whether there is a pre-trained
+encoder. With few labels a trainable encoder forgets more than it learns; classification gains from a late
+release of the encoder at every size, regression more often from training everything (CheMeleon's freezing
+ablation; RoFt-Mol, Liu et al., NeurIPS 2025).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from molft.errors import MolftError
+
+STRATEGIES = ("frozen", "gradual", "full")
+FEW, SOME = 100, 1000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """From ``epoch`` on, the first ``frozen`` states of the encoder are fixed (see ``Encoder.freeze``)."""
+
+    epoch: int
+    frozen: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that determines a fine-tuning, apart from data, encoder and seed.
+
+    ``encoder_rate`` is the learning rate of the encoder's top layer; each layer below learns
+    ``layer_decay`` times as fast. ``select`` is the validation metric that picks the epoch.
+    ``patience`` counts epochs without improvement once everything that will be released is released.
+    """
+
+    strategy: str
+    task_type: str
+    loss: str
+    stages: tuple[Stage, ...]
+    layers: int
+    epochs: int
+    batch_size: int
+    head_rate: float
+    encoder_rate: float
+    layer_decay: float
+    dropout: float
+    warmup: float
+    weight_decay: float
+    clip: float
+    patience: int
+    select: str
+    oversample: bool
+    reason: str
+
+    def rate(self, state: int) -> float:
+        """Learning rate of the parameters that make encoder state ``state`` (0 the atom tables)."""
+        return self.encoder_rate * self.layer_decay ** (self.layers - state)
+
+    def stage_at(self, epoch: int) -> Stage:
+        """The stage that holds in ``epoch``."""
+        return [stage for stage in self.stages if stage.epoch <= epoch][-1]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The plan as name and value, for printing."""
+        stages = "; ".join(f"epoch {s.epoch + 1}: {self._released(s.frozen)}" for s in self.stages)
+        lowest = f", {self.rate(0):.1g} at the atom tables" if self.layer_decay < 1 else ""
+        return [
+            ("why", self.reason),
+            ("trained", stages),
+            ("learning rate", f"head {self.head_rate:g}, encoder {self.encoder_rate:g}{lowest}"),
+            ("schedule", f"{self.warmup:.0%} warm-up, cosine; AdamW, weight decay {self.weight_decay:g}"),
+            ("epochs", f"at most {self.epochs}, stops after {self.patience} without a better {self.select}"),
+            ("batch", f"{self.batch_size} molecules, dropout {self.dropout:g}"),
+            ("loss", self.loss + (", rare classes oversampled" if self.oversample else "")),
+        ]
+
+    def _released(self, frozen: int) -> str:
+        if frozen == self.layers + 1:
+            return "head only"
+        return "everything" if frozen == 0 else f"head and top {self.layers + 1 - frozen} layers"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Plan:
+        """Plan from :meth:`to_json`."""
+        stages = tuple(Stage(**stage) for stage in values["stages"])
+        return cls(**{**values, "stages": stages})
+
+
+def make_plan(
+    labels: int,
+    task_type: str,
+    *,
+    pretrained: bool,
+    layers: int,
+    minority: float = 0.5,
+    strategy: str = "auto",
+    loss: str = "auto",
+    oversample: bool = False,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+) -> Plan:
+    """The plan for ``labels`` labelled training molecules.
+
+    ``minority`` is the share of the rarer class. Whatever is given explicitly is kept; the rest follows
+    from the table in this module.
+    """
+    if strategy not in ("auto", *STRATEGIES):
+        raise MolftError(f"strategy {strategy!r} is unknown; expected auto, {', '.join(STRATEGIES)}")
+    if not pretrained and strategy in ("frozen", "gradual"):
+        raise MolftError(f"strategy {strategy} needs a pre-trained encoder; with --encoder none use full")
+    classes = task_type == "classification"
+    chosen, reason = _choose_strategy(labels, classes, pretrained) if strategy == "auto" else (strategy, "as asked")
+    chosen_epochs = epochs or _choose_epochs(labels, chosen)
+    plan = Plan(
+        strategy=chosen,
+        task_type=task_type,
+        loss=_choose_loss(loss, classes, minority),
+        stages=_stages(chosen, chosen_epochs, layers),
+        layers=layers,
+        epochs=chosen_epochs,
+        batch_size=batch_size or (32 if labels <= SOME else 64 if labels <= 10 * SOME else 128),
+        head_rate=1e-3,
+        encoder_rate=0.0 if chosen == "frozen" else _encoder_rate(labels, classes, pretrained),
+        layer_decay=0.8 if pretrained and chosen != "frozen" else 1.0,
+        dropout=0.0 if chosen == "frozen" else 0.3 if classes else 0.1,
+        warmup=0.1 if labels <= SOME else 0.05,
+        weight_decay=0.01,
+        clip=5.0,
+        patience=max(5, chosen_epochs // 3),
+        select=("pr_auc" if minority < 0.2 else "roc_auc") if classes else "rmse",
+        oversample=oversample,
+        reason=f"{labels} labelled training molecules, {task_type}: {reason}",
+    )
+    return plan
+
+
+def _choose_strategy(labels: int, classes: bool, pretrained: bool) -> tuple[str, str]:
+    if not pretrained:
+        return "full", "no pre-trained encoder, so everything is trained from the start"
+    if labels < FEW:
+        return "frozen", f"under {FEW}, the encoder stays as pre-trained"
+    if classes:
+        return "gradual", "the encoder is released from the top"
+    return "full", "regression gains most from training everything"
+
+
+def _choose_epochs(labels: int, strategy: str) -> int:
+    if strategy == "frozen":
+        return 100  # the frozen encoder runs once, so an epoch costs next to nothing
+    return 30 if labels <= SOME else 20
+
+
+def _choose_loss(loss: str, classes: bool, minority: float) -> str:
+    if not classes:
+        if loss not in ("auto", "huber"):
+            raise MolftError(f"loss {loss!r} is for classes; a regression uses huber")
+        return "huber"
+    if loss == "huber":
+        raise MolftError("loss 'huber' is for regression; classes use bce, weighted or focal")
+    return loss if loss != "auto" else "focal" if minority < 0.2 else "bce"
+
+
+def _encoder_rate(labels: int, classes: bool, pretrained: bool) -> float:
+    if not pretrained:
+        return 1e-3
+    if labels <= SOME:
+        return 1e-4 if classes else 3e-4
+    return 3e-4 if classes else 5e-4
+
+
+def _stages(strategy: str, epochs: int, layers: int) -> tuple[Stage, ...]:
+    if strategy == "frozen":
+        return (Stage(0, layers + 1),)
+    if strategy == "full":
+        return (Stage(0, 0),)
+    # Head alone for a tenth of the time, then the upper half, then all.
+    head, upper = max(1, round(0.1 * epochs)), max(2, round(0.25 * epochs))
+    stages = (Stage(0, layers + 1), Stage(head, (layers + 2) // 2), Stage(upper, 0))
+    return tuple(stage for stage in stages if stage.epoch < epochs)
+
+
+def with_loss(plan: Plan, loss: str) -> Plan:
+    """The same plan with another loss."""
+    return replace(plan, loss=loss)
