@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from molft.chem.descriptors import DESCRIPTOR_SET, FINGERPRINT_BITS
 from molft.errors import MolftError
+from molft.use.metrics import TaskType, check_classes
 from molft.use.trees import Nodes, make_leaf, pack_tree, sum_trees
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
-TaskType = Literal["classification", "regression"]
 
 FEATURE_SET = f"ecfp4-counts-{FINGERPRINT_BITS}+{DESCRIPTOR_SET}"
 """Name of what :func:`join_features` gives; a forest file says on which set it was fitted."""
@@ -199,7 +198,6 @@ def _check_labels(
         raise MolftError("no label to fit the forest on: every one is missing")
     if np.isinf(known).any():
         raise MolftError("a label is infinite; leave it empty or give the number")
-    if task_type == "classification" and not np.isin(known, (0, 1)).all():
-        odd = known[~np.isin(known, (0, 1))][0]
-        raise MolftError(f"a class label is {odd:g}, expected 0 or 1; is this a regression task?")
+    if task_type == "classification":
+        check_classes(table)
     return table
