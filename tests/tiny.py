@@ -25,7 +25,7 @@ def batch_of(*molecules: Molecule) -> Batch:
             ends += [(start + i, start + j), (start + j, start + i)]
             bonds += [(kind, 0)] * 2
     return Batch(
-        torch.tensor(atoms).view(-1, 2),
+        torch.tensor(atoms, dtype=torch.int64).view(-1, 2),
         torch.tensor(bonds, dtype=torch.int64).view(-1, 2),
         torch.tensor(ends, dtype=torch.int64).view(-1, 2).T.contiguous(),
         torch.tensor(graph, dtype=torch.int64),

@@ -40,6 +40,10 @@ class EncoderConfig:
                 )
         if self.layers < 1 or self.width < 1:
             raise MolftError(f"layers is {self.layers} and width {self.width}; both must be at least 1")
+        if not (self.atom_sizes and self.bond_sizes) or min((*self.atom_sizes, *self.bond_sizes)) < 1:
+            raise MolftError(
+                f"table sizes must be at least 1: atoms {self.atom_sizes}, bonds {self.bond_sizes}"
+            )
         check_rate(self.dropout)
         if len(self.loop_bond) != len(self.bond_sizes) or not all(
             0 <= code < size for code, size in zip(self.loop_bond, self.bond_sizes, strict=False)

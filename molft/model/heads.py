@@ -11,10 +11,14 @@ from molft.model.dropout import check_rate
 def build_head(name: str, width: int, tasks: int, hidden: int = 300, dropout: float = 0.0) -> nn.Module:
     """``linear``: the single layer of Hu et al.; ``mlp``: Linear, ReLU, dropout, Linear.
 
+    Impossible options are a :class:`MolftError`.
+
     Shapes of the head: in [B, width], out [B, tasks].
     """
     if tasks < 1:
         raise MolftError(f"a head needs at least one task, got {tasks}")
+    if hidden < 1:
+        raise MolftError(f"hidden width is {hidden}; it must be at least 1")
     if name == "linear":
         return nn.Linear(width, tasks)
     if name == "mlp":
