@@ -1,0 +1,229 @@
+"""A fine-tuned model: what it is on disk, and what it says about molecules.
+
+The folder holds ``config.json`` (what the model is), ``model.safetensors`` (the networks), ``forest.safetensors``
+and the reports. Nothing in it is code. ``config.json`` names the sha256 of the weight files, so a
+changed or truncated file is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import rdkit
+import torch
+from numpy.typing import NDArray
+
+import molft
+from molft.chem.graphs import Graphs
+from molft.chem.prepare import Block, Recipe, prepare
+from molft.chem.smiles import Limits
+from molft.chem.standardize import RECIPE
+from molft.errors import MolftError
+from molft.files import read_json, sha256, write_json
+from molft.model.config import EncoderConfig
+from molft.model.encoder import Encoder
+from molft.model.heads import build_head
+from molft.model.network import Network
+from molft.model.readout import build_readout
+from molft.model.weights import check_fit, read_tensors, write_tensors
+from molft.train.checkpoint import part, with_prefix
+from molft.train.loop import predict
+from molft.use.forest import Forest, join_features
+from molft.use.forest_file import load_forest, save_forest
+
+FORMAT = "molft-model-1"
+CONFIG, WEIGHTS, FOREST = "config.json", "model.safetensors", "forest.safetensors"
+ANSWERS = ("network", "forest", "blend")
+
+
+@dataclass(frozen=True)
+class About:
+    """Everything about a model but its weights; this is ``config.json``.
+
+    ``centre`` and ``scale`` [T] turn a network's standardised value into the label's unit (0 and 1 for
+    classes). ``answer`` says which of network, forest and blend (their mean) the model's prediction is.
+    ``thresholds`` [T] turn a probability into a call. ``facts`` holds plan, split, data hash and the like.
+    """
+
+    tasks: tuple[str, ...]
+    task_type: str
+    answer: str
+    recipe: Recipe
+    encoder: EncoderConfig
+    readout: str
+    head: str
+    members: int
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    facts: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        limits = self.recipe.limits
+        return {
+            "tasks": list(self.tasks),
+            "task_type": self.task_type,
+            "answer": self.answer,
+            "recipe": {
+                "scheme": self.recipe.scheme,
+                "standardize": RECIPE if self.recipe.standardize else None,
+                "limits": {"characters": limits.characters, "atoms": limits.atoms, "rings": limits.rings},
+            },
+            "encoder": self.encoder.to_json(),
+            "readout": self.readout,
+            "head": self.head,
+            "members": self.members,
+            "centre": list(self.centre),
+            "scale": list(self.scale),
+            "thresholds": list(self.thresholds),
+            "facts": self.facts,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> About:
+        """The inverse of :meth:`to_json`; a recipe this molft does not know is a :class:`MolftError`."""
+        recipe = values["recipe"]
+        if recipe["standardize"] not in (None, RECIPE):
+            raise MolftError(
+                f"the model was made with standardisation {recipe['standardize']}, this molft has {RECIPE}: "
+                "molecules would be read differently; use the molft version it was made with"
+            )
+        return cls(
+            tasks=tuple(values["tasks"]),
+            task_type=values["task_type"],
+            answer=values["answer"],
+            recipe=Recipe(recipe["scheme"], recipe["standardize"] is not None, Limits(**recipe["limits"])),
+            encoder=EncoderConfig.from_json(values["encoder"]),
+            readout=values["readout"],
+            head=values["head"],
+            members=int(values["members"]),
+            centre=tuple(values["centre"]),
+            scale=tuple(values["scale"]),
+            thresholds=tuple(values["thresholds"]),
+            facts=values["facts"],
+        )
+
+
+def build_network(about: About, encoder: Encoder | None = None) -> Network:
+    """A network of the model's shape around ``encoder``, or around a new one."""
+    encoder = encoder or Encoder(about.encoder)
+    readout = build_readout(about.readout, encoder.width)
+    width = int(readout.width)  # type: ignore[arg-type]
+    return Network(encoder, readout, build_head(about.head, width, len(about.tasks)))
+
+
+@dataclass
+class Model:
+    """Networks (an ensemble) and a forest that answer together."""
+
+    about: About
+    networks: list[Network]
+    forest: Forest | None
+    directory: Path | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How this model wants molecules prepared."""
+        return replace(self.about.recipe, forest=self.about.answer != "network")
+
+    def predict(self, smiles: Sequence[str]) -> pd.DataFrame:
+        """One row for every string, in order: ``smiles``, ``status`` (``ok`` or the reason), one column a task.
+
+        A task's column is the probability of class 1, or the value in the label's unit; NaN for a row that
+        is not ``ok``.
+        """
+        if isinstance(smiles, str):
+            raise MolftError(f"predict takes a list of SMILES; for one molecule give [{smiles!r}]")
+        texts = list(smiles)
+        block = prepare(texts, self.recipe)
+        values = np.full((len(texts), len(self.about.tasks)), np.nan)
+        values[block.index] = self.answer(block)
+        status = pd.Series("ok", index=range(len(texts)), dtype=object)
+        for bad in block.rejected:
+            status[bad.row] = bad.status
+        table = pd.DataFrame({"smiles": texts, "status": status})
+        return pd.concat([table, pd.DataFrame(values, columns=list(self.about.tasks))], axis=1)
+
+    def answer(self, block: Block) -> NDArray[np.float64]:
+        """Final predictions for the accepted molecules of a block, float64 [B, T]."""
+        return self.answers(block)[self.about.answer]
+
+    def answers(self, block: Block, every: bool = False) -> dict[str, NDArray[np.float64]]:
+        """Predictions by source, float64 [B, T] each: only what the answer needs, or ``every`` one."""
+        wanted = ANSWERS if every and self.forest else (self.about.answer,)
+        out: dict[str, NDArray[np.float64]] = {}
+        if {"network", "blend"} & set(wanted) or every:
+            out["network"] = self.network_values(block.graphs)
+        if {"forest", "blend"} & set(wanted):
+            if self.forest is None or block.counts is None or block.descriptors is None:
+                raise MolftError("this model's answer needs its forest, which is missing; copy the whole folder")
+            out["forest"] = self.forest.predict(join_features(block.counts, block.descriptors))
+        if "blend" in wanted:
+            out["blend"] = (out["network"] + out["forest"]) / 2
+        return out
+
+    def network_values(self, graphs: Graphs) -> NDArray[np.float64]:
+        """Mean prediction of the networks, in probabilities or label units, float64 [B, T]."""
+        if not len(graphs):
+            return np.zeros((0, len(self.about.tasks)))
+        return np.mean([finish(self.about, predict(n, graphs)) for n in self.networks], axis=0)
+
+    def save(self, directory: Path) -> None:
+        """Write the folder; ``config.json`` comes last, so an unfinished folder is not a model."""
+        directory.mkdir(parents=True, exist_ok=True)
+        tensors = {}
+        for number, network in enumerate(self.networks):
+            tensors |= with_prefix(str(number), network.state_dict())
+        hashes = {WEIGHTS: write_tensors(directory / WEIGHTS, tensors, {"format": FORMAT})}
+        if self.forest is not None:
+            save_forest(self.forest, directory / FOREST)
+            hashes[FOREST] = sha256(directory / FOREST)
+        versions = {"molft": molft.__version__, "rdkit": rdkit.__version__, "torch": torch.__version__}
+        write_json(
+            directory / CONFIG,
+            {"format": FORMAT, "versions": versions, "sha256": hashes, "model": self.about.to_json()},
+        )
+        self.directory = directory
+
+
+def finish(about: About, raw: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Raw network outputs [B, T] as probabilities or values in the label's unit, float64 [B, T]."""
+    outputs = raw.astype(np.float64)
+    if about.task_type == "classification":
+        return 1 / (1 + np.exp(-outputs))
+    return outputs * np.asarray(about.scale) + np.asarray(about.centre)
+
+
+def load(directory: str | Path) -> Model:
+    """Open a model folder; a missing, damaged or foreign one is a :class:`MolftError`."""
+    folder = Path(directory)
+    if not (folder / CONFIG).is_file():
+        hint = "an unfinished run: go on with molft finetune --resume" if folder.is_dir() else "there is no such folder"
+        raise MolftError(f"{folder} is no molft model: no {CONFIG} ({hint})")
+    config = read_json(folder / CONFIG)
+    if config.get("format") != FORMAT:
+        raise MolftError(f"{folder / CONFIG} has format {config.get('format')!r}; this molft reads {FORMAT}")
+    try:
+        about = About.from_json(config["model"])
+        hashes = config["sha256"]
+        tensors, _ = read_tensors(folder / WEIGHTS, hashes[WEIGHTS])
+    except (KeyError, TypeError) as error:
+        raise MolftError(f"{folder / CONFIG} is not complete: {error}") from error
+    networks = []
+    for number in range(about.members):
+        network, own = build_network(about), part(str(number), tensors)
+        check_fit(network, own, folder / WEIGHTS)
+        network.load_state_dict(own)
+        networks.append(network.eval())
+    forest = None
+    if FOREST in hashes:
+        if sha256(folder / FOREST) != hashes[FOREST]:
+            raise MolftError(f"{folder / FOREST} is not the file that was saved (sha256 differs); copy it again")
+        forest = load_forest(folder / FOREST)
+    return Model(about, networks, forest, folder)
