@@ -140,14 +140,14 @@ def import_snap(path: str | Path, conv: str | None = None) -> Encoder:
     ``conv`` or else the file's name must say which. Anything else is a :class:`MolftError`.
     """
     tensors = read_pickle(path)
-    found = guess_conv(tensors, Path(path).name)
-    if conv is not None and found != conv and {conv, found} != {"gcn", "graphsage"}:
-        raise MolftError(f"{path}: asked for {conv}, but the tensors are those of {found}")
-    conv = conv or found
-    if conv is None:
+    possible = possible_convs(tensors, Path(path).name)
+    if conv is None and len(possible) > 1:
         raise MolftError(
-            f"{path}: GCN and GraphSAGE files look alike; say which it is (conv='gcn' or conv='graphsage')"
+            f"{path}: {' and '.join(possible)} files look alike; say which it is (conv={possible[0]!r}, ...)"
         )
+    if conv not in (None, *possible_convs(tensors)):
+        raise MolftError(f"{path}: asked for {conv}, but the tensors are those of {' or '.join(possible)}")
+    conv = conv or possible[0]
     table = tensors.get("x_embedding1.weight", torch.empty(0, 0))
     layers = sum(name.startswith("batch_norms.") and name.endswith(".running_mean") for name in tensors)
     if table.dim() != 2 or table.shape[1] < 1 or layers < 1:
@@ -171,15 +171,15 @@ def read_pickle(path: str | Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def guess_conv(tensors: Mapping[str, Tensor], name: str) -> str | None:
-    """Kind of convolution by names of tensors, GCN or GraphSAGE by the file's name; None where neither tells.
+def possible_convs(tensors: Mapping[str, Tensor], name: str = "") -> tuple[str, ...]:
+    """Convolutions a state dict can belong to by its names of tensors; a file's name may decide.
 
-    >>> guess_conv({"gnns.0.att": torch.empty(0)}, "model.pth")
-    'gat'
+    >>> possible_convs({"gnns.0.att": torch.empty(0)}), possible_convs({}), possible_convs({}, "my_gcn.pth")
+    (('gat',), ('gcn', 'graphsage'), ('gcn',))
     """
     if "gnns.0.mlp.0.weight" in tensors:
-        return "gin"
+        return ("gin",)
     if "gnns.0.att" in tensors:
-        return "gat"
-    named = [conv for conv in ("gcn", "sage") if conv in name.lower()]
-    return {"gcn": "gcn", "sage": "graphsage"}[named[0]] if len(named) == 1 else None
+        return ("gat",)
+    named = tuple(conv for conv, word in (("gcn", "gcn"), ("graphsage", "sage")) if word in name.lower())
+    return named if len(named) == 1 else ("gcn", "graphsage")
