@@ -29,6 +29,7 @@ RELATIONS = {">": 1, ">=": 1, "≥": 1, ">>": 1, "<": -1, "<=": -1, "≤": -1, "
              "=": 0, "==": 0, "~": 0, "≈": 0}  # fmt: skip
 
 MOST_UNREADABLE = 0.2
+_LARGEST = float(np.finfo(np.float32).max)  # labels end as 32-bit numbers
 
 _RELATION = re.compile(r"(>>|<<|>=|<=|==|[<>=~≥≤≈]?)\s*(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -143,7 +144,7 @@ def _read_number(word: str, decimal: str) -> _Reading:
     if not _NUMBER.fullmatch(text):
         return _Reading(fault=f"{word!r} is not a number")
     value = float(text)
-    if abs(value) > np.finfo(np.float32).max:  # labels end as 32-bit numbers
+    if abs(value) > _LARGEST:
         return _Reading(fault=f"{word!r} is too large")
     return _Reading(value, RELATIONS.get(relation, 0))
 

@@ -78,8 +78,9 @@ _SECTIONS = (
 
 
 def _say(line: Line) -> str:
+    word = "rows" if len(line.rows) > 1 else "row"
     rows = ", ".join(map(str, line.rows[:_SHOWN])) + (", ..." if len(line.rows) > _SHOWN else "")
-    return f"row{'s' if len(line.rows) > 1 else ''} {rows}: {_short(line.smiles, 60)}: {_short(line.reason, 120)}"
+    return f"{word} {rows}: {_short(line.smiles, 60)}: {_short(line.reason, 120)}"
 
 
 def _short(text: str, length: int) -> str:
