@@ -133,6 +133,15 @@ def test_huge_values_are_clipped() -> None:
     assert np.isfinite(row).all()
 
 
+@pytest.mark.parametrize(
+    "smiles",
+    ["C" * 500, "C1" + "C" * 498 + "1", "NCC(=O)" * 125, "*" + "(C)" * 120, "C(C)(C)" * 160 + "C"],
+    ids=["chain", "ring", "peptide", "star", "comb"],
+)
+def test_the_largest_molecules_are_described(smiles: str) -> None:
+    assert np.isfinite(describe([mol(smiles)])).all()
+
+
 def test_counts_are_counts() -> None:
     decane = fingerprint_counts([mol("C" * 10)])[0]
     # Radius 0: 2 CH3, 8 CH2. Radius 1: 2, 2, 6. Radius 2: 2, 2, 4; C1's repeats the bonds of C2's radius 1.
