@@ -15,9 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molft.errors import MolftError
-from molft.use import metrics
 from molft.use.bootstrap import average_defined, find_interval, resample
-from molft.use.metrics import Metric, TaskType, check_classes
+from molft.use.metrics import (
+    Metric,
+    TaskType,
+    bounds_kept,
+    brier,
+    check_classes,
+    ece,
+    enrichment,
+    mae,
+    mcc,
+    pr_auc,
+    r2,
+    rmse,
+    roc_auc,
+    spearman,
+)
 
 Array = NDArray[np.float64]
 
@@ -143,24 +157,24 @@ def _plan(
         problem = _find_problem(name, labels[exact], predictions[exact])
         yield _Job(task, name, formula, exact, labels[exact], predictions[exact], problem)
     if len(censored):
-        formula = partial(metrics.bounds_kept, bounds=sides[censored])
+        formula = partial(bounds_kept, bounds=sides[censored])
         problem = _find_problem("bounds_kept", labels[censored], predictions[censored])
         yield _Job(task, "bounds_kept", formula, censored, labels[censored], predictions[censored], problem)
 
 
 def _class_formulae(threshold: float) -> dict[str, Metric]:
     return {
-        "roc_auc": metrics.roc_auc,
-        "pr_auc": metrics.pr_auc,
-        "mcc": partial(metrics.mcc, threshold=threshold),
-        "enrichment_1": metrics.enrichment,
-        "brier": metrics.brier,
-        "ece": metrics.ece,
+        "roc_auc": roc_auc,
+        "pr_auc": pr_auc,
+        "mcc": partial(mcc, threshold=threshold),
+        "enrichment_1": enrichment,
+        "brier": brier,
+        "ece": ece,
     }
 
 
 def _value_formulae() -> dict[str, Metric]:
-    return {"rmse": metrics.rmse, "mae": metrics.mae, "r2": metrics.r2, "spearman": metrics.spearman}
+    return {"rmse": rmse, "mae": mae, "r2": r2, "spearman": spearman}
 
 
 def _find_problem(metric: str, labels: Array, predictions: Array) -> str:
