@@ -77,6 +77,11 @@ def test_refused_with_the_line(text: str, message: str) -> None:
         table(text)
 
 
+def test_a_quote_never_closed_in_a_long_file_names_its_line() -> None:
+    with pytest.raises(MolftError, match=r"line 2: a quoted cell .*field larger than field limit"):
+        table('smiles,y\n"' + "CCCCCCCCC,1\n" * 20_000)
+
+
 def test_keep_gives_every_row_back_with_its_problem() -> None:
     names, cells, problems = table('smiles,y\nCCO,1\nCCN,2,3\nCCC\nCCCC,"x"y\nC,4\n', keep=True)
     assert names == ["smiles", "y"]

@@ -1,6 +1,7 @@
 """Every kind of file as blocks of text."""
 
 import bz2
+import csv
 import gzip
 import io
 import lzma
@@ -8,9 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from molft.data.formats import PROBLEM, file_kind, read_blocks, read_table
 from molft.errors import MolftError
+from molft.files import safe_cell
 
 DATA = Path(__file__).parent / "data"
 ROWS = {
@@ -156,6 +160,44 @@ def test_ugly_latin1_export() -> None:
     frame = read_table(DATA / "ugly_classes.csv")
     assert frame.columns.tolist() == ["Name", "Canonical SMILES", "Dose (µM)", "hERG", "column 5"]
     assert frame["Name"].tolist()[::11] == ["1,2-ethanediol", 'quoted "name"']
+
+
+# No lone surrogates, which no UTF-8 file can hold, and no NUL, which no text table does.
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=5))
+def test_what_we_write_is_what_we_read(
+    rows: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "round.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("smiles", "y"), *([safe_cell(cell) for cell in row] for row in rows)])
+    frame = read_table(path)
+    assert frame["smiles"].tolist() == [row[0] for row in rows]
+    assert frame["y"].tolist() == [row[1] for row in rows]
+
+
+@pytest.mark.parametrize("ending", ["csv", "smi", "sdf", "parquet", "xlsx", "csv.gz"])
+@settings(max_examples=40, deadline=None)
+@given(
+    start=st.sampled_from(
+        [b"", b"smiles,y\n", b"\xff\xfe", b"\x1f\x8b\x08", b"PK\x03\x04", b"PAR1", b"x\n\n\n 1"]
+    ),
+    data=st.binary(max_size=200),
+)
+def test_any_bytes_give_rows_or_a_clear_error(
+    ending: str, start: bytes, data: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"junk.{ending}"
+    path.write_bytes(start + data)
+    try:
+        frame = read_table(path)
+    except MolftError as error:
+        assert str(path) in str(error)
+    else:
+        assert all(isinstance(cell, str) for cell in frame.to_numpy().ravel())
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -41,6 +41,7 @@ def test_classes_alone_are_all_tasks() -> None:
         ("PUBCHEM_CID", ["17", "3", "8"], "identifier by its name"),
         ("fold", ["0", "4", "2"], "identifier by its name"),
         ("empty", ["", "NA", ""], "empty"),
+        ("registered", ["yes", "yes", "yes"], "one class only"),
     ],
 )
 def test_left_out_with_the_reason(column: str, cells: list[str], why: str) -> None:
@@ -77,6 +78,7 @@ def test_zero_and_one_as_regression() -> None:
             r"'a' \(numbers, 2 values, 1.5 to 2\), 'b' \(classes, 2 val",
         ),
         (None, {"a": ["x", "y"]}, r"no column looks like a label.*'a' \(text\)"),
+        (None, {"a": ["1", "1"]}, r"no column looks like a label.*'a' \(one class only\)"),
         (["pic50"], {"pIC50": ["5.5"]}, "no label column 'pic50'; did you mean 'pIC50'"),
         (["q*"], {"pIC50": ["5.5"]}, r"no label column 'q\*'"),
         (["a"], {"a": ["", "NA"]}, "label column 'a' has no values"),
@@ -146,7 +148,7 @@ def test_relation_column_that_stands_apart_is_said() -> None:
 
 
 def test_one_class_is_noted() -> None:
-    assert infer(y=["1", "1"]).notes == ("'y': one class only (1); there is nothing to tell apart",)
+    assert infer(["y"], y=["1", "1"]).notes == ("'y': one class only (1); there is nothing to tell apart",)
 
 
 def test_ugly_numbers() -> None:

@@ -49,7 +49,10 @@ def find_delimiter(head: list[str]) -> str:
     """
     best, found = (0.0, 1), ","
     for delimiter in DELIMITERS:
-        counts = [len(cells) for cells in csv.reader(head, delimiter=delimiter) if cells]
+        try:
+            counts = [len(cells) for cells in csv.reader(head, delimiter=delimiter) if cells]
+        except csv.Error:  # a quote that is never closed; the real reading names its line
+            continue
         if not counts or counts[0] < 2:
             continue
         score = (sum(count == counts[0] for count in counts) / len(counts), counts[0])

@@ -53,11 +53,11 @@ def infer_targets(
 ) -> Labels:
     """Read the ``wanted`` label columns (``CHEMBL*`` means all that start so); with none, find them.
 
-    Candidates are the columns of classes or numbers that are no identifiers. If all are classes, all are
-    tasks; a single candidate is the task; anything else is a :class:`MolftError` that lists the candidates.
-    So are an absent or empty column, classes mixed with numbers, and a column of which more than 20 % can't
-    be read; a single cell that can't be read is missing and listed in ``rejected``. A column of relations
-    alone (``>``, ``=``) beside a target qualifies it.
+    Candidates are the columns of classes or numbers that are neither identifiers nor constant. If all are
+    classes, all are tasks; a single candidate is the task; anything else is a :class:`MolftError` that lists
+    the candidates. So are an absent or empty column, classes mixed with numbers, and a column of which more
+    than 20 % can't be read; a single cell that can't be read is missing and listed in ``rejected``. A column
+    of relations alone (``>``, ``=``) beside a target qualifies it.
     """
     if task_type not in ("auto", *get_args(TaskType)):
         raise MolftError(f"task type {task_type!r}; expected auto, classification or regression")
@@ -116,8 +116,8 @@ def _why_not(name: str, cells: Cells) -> str:
         and np.all(steps > 0)
     ):
         return "ascending number"
-    if cells.kind == "number" and len(values) > 1 and np.nanmin(values) == np.nanmax(values):
-        return "constant"
+    if np.nanmin(values) == np.nanmax(values):
+        return "one class only" if cells.kind == "binary" else "constant"
     return ""
 
 
