@@ -117,7 +117,9 @@ def _int32(buffer: Bytes, at: NDArray[np.int64]) -> NDArray[np.int64]:
     return quads @ np.array([1, 1 << 8, 1 << 16, 1 << 24])
 
 
-def _active(counts: NDArray[np.int64], understood: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _active(
+    counts: NDArray[np.int64], understood: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Molecules by falling count, and for each step k how many of them still have a k-th item."""
     counts = np.where(understood, counts, 0)
     order = np.argsort(-counts, kind="stable")
@@ -135,10 +137,18 @@ def _read_atoms(
 ) -> tuple[dict[str, Bytes], Bytes]:
     """Atom k of every molecule at step k; moves ``position`` behind the last atom."""
     n = int(ptr[-1])
-    out = {k: np.zeros(n, np.uint8) for k in ("number", "charge", "chiral", "explicit_h", "radical", "aromatic")}
+    out = {
+        k: np.zeros(n, np.uint8) for k in ("number", "charge", "chiral", "explicit_h", "radical", "aromatic")
+    }
     out["hybrid"] = np.full(n, _SP3, np.uint8)
     implicit = np.zeros(n, np.uint8)
-    fields = {_CHARGE: "charge", _CHIRAL: "chiral", _HYBRID: "hybrid", _EXPLICIT_H: "explicit_h", _RADICAL: "radical"}
+    fields = {
+        _CHARGE: "charge",
+        _CHIRAL: "chiral",
+        _HYBRID: "hybrid",
+        _EXPLICIT_H: "explicit_h",
+        _RADICAL: "radical",
+    }
     order, alive = _active(counts, understood)
     for k, count in enumerate(alive):
         mols = order[:count]

@@ -39,9 +39,7 @@ class Graphs:
         rows = np.asarray(index, dtype=np.int64)
         atom_rows, atom_ptr = _spans(self.atom_ptr, rows)
         bond_rows, bond_ptr = _spans(self.bond_ptr, rows)
-        return Graphs(
-            self.atoms[atom_rows], self.bonds[bond_rows], self.ends[bond_rows], atom_ptr, bond_ptr
-        )
+        return Graphs(self.atoms[atom_rows], self.bonds[bond_rows], self.ends[bond_rows], atom_ptr, bond_ptr)
 
     @staticmethod
     def concatenate(parts: Sequence[Graphs]) -> Graphs:
@@ -77,9 +75,7 @@ def pointers(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     return out
 
 
-def _spans(
-    ptr: NDArray[np.int64], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _spans(ptr: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Flat indices of the pieces ``rows``, and the offsets of the pieces in their new place."""
     lengths = ptr[rows + 1] - ptr[rows]
     new_ptr = pointers(lengths)

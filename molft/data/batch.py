@@ -35,7 +35,9 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        moved = [t.to(device, non_blocking=True) for t in (self.atoms, self.bonds, self.edge_index, self.graph)]
+        moved = [
+            t.to(device, non_blocking=True) for t in (self.atoms, self.bonds, self.edge_index, self.graph)
+        ]
         return Batch(*moved, self.size)
 
 

@@ -55,7 +55,9 @@ def pack_corpus(
     for each, so memory grows by 16 MB for two million.
     """
     counts = CorpusCounts()
-    recipe = Recipe(scheme=scheme, standardize=False, limits=Limits(atoms=LARGEST_ATOMS), keys=True, forest=True)
+    recipe = Recipe(
+        scheme=scheme, standardize=False, limits=Limits(atoms=LARGEST_ATOMS), keys=True, forest=True
+    )
     strings = _sampled(paths, sample, seed, counts)
     blocks = map_blocks(partial(prepare, recipe=recipe), strings, workers=workers)
     write_store(directory, scheme, _distinct(blocks, extras, counts, progress))

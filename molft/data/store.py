@@ -67,7 +67,9 @@ def write_store(
     columns: dict[str, _Column] = {}
     last = {"atom_ptr": 0, "bond_ptr": 0}
     for graphs, extras in blocks:
-        arrays: dict[str, NDArray[np.generic]] = {name: getattr(graphs, name) for name in _GRAPH_ARRAYS} | dict(extras)
+        arrays: dict[str, NDArray[np.generic]] = {
+            name: getattr(graphs, name) for name in _GRAPH_ARRAYS
+        } | dict(extras)
         for name in last:
             ends = arrays[name] + last[name]
             # The first block keeps its leading 0; every later one continues where the last ended.
@@ -83,7 +85,9 @@ def write_store(
         column.close()
     count = columns["atom_ptr"].rows - 1
     hashes = {name: sha256(column.path) for name, column in columns.items()}
-    write_json(partial / "store.json", {"version": VERSION, "scheme": scheme, "molecules": count, "sha256": hashes})
+    write_json(
+        partial / "store.json", {"version": VERSION, "scheme": scheme, "molecules": count, "sha256": hashes}
+    )
     partial.rename(directory)
     return count
 
@@ -98,13 +102,19 @@ def open_store(directory: Path, verify: bool = False) -> tuple[Graphs, dict[str,
         raise MolftError(f"{directory} is no packed store: it has no store.json")
     manifest = read_json(manifest_path)
     if manifest["version"] != VERSION:
-        raise MolftError(f"{directory} has store version {manifest['version']}; this molft reads version {VERSION}")
+        raise MolftError(
+            f"{directory} has store version {manifest['version']}; this molft reads version {VERSION}"
+        )
     arrays = {}
     for name, known in manifest["sha256"].items():
         path = directory / f"{name}.npy"
         if verify and sha256(path) != known:
-            raise MolftError(f"{path} is not the file that was written (sha256 differs); make the store again")
+            raise MolftError(
+                f"{path} is not the file that was written (sha256 differs); make the store again"
+            )
         arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
     # Offsets are read all the time; the bulk stays on disk.
-    graphs = Graphs(*(np.asarray(arrays.pop(n)) if n.endswith("ptr") else arrays.pop(n) for n in _GRAPH_ARRAYS))
+    graphs = Graphs(
+        *(np.asarray(arrays.pop(n)) if n.endswith("ptr") else arrays.pop(n) for n in _GRAPH_ARRAYS)
+    )
     return graphs, arrays, str(manifest["scheme"])
