@@ -20,8 +20,11 @@ from molft.errors import Rejected
 # so it needs no look before the real parse.
 _SURELY_SMALL = 200
 
-# RDKit wraps these around silently: [C+256] becomes [C], [65537C] becomes [1C].
-_TOO_MANY_DIGITS = re.compile(r"\[\d{4,}|[+-]\d{2,}|\+{9,}|-{9,}")
+# RDKit wraps these around silently: [C+256] becomes [C], [65537C] becomes [1C], [FeH257] becomes [FeH],
+# [#262] becomes [C]. Outside brackets the same text is harmless: "-23" closes two rings there.
+_OUT_OF_RANGE = re.compile(
+    r"\[(?:\d{4,}|\d*\#(?:119|1[2-9]\d|[2-9]\d\d|\d{4,})|[^][]*(?:[+-]\d{2,}|\+{9,}|-{9,}|H\d{3,}))[^][]*\]?"
+)
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ def _text_fault(text: str, limits: Limits) -> str | None:
     # RDKit reads what follows a blank as a name or an extension: "CCO ethanol" would pass cut off.
     if not text.isprintable() or " " in text:
         return f"blank or control character inside {text[:60]!r}"
-    if "[" in text and (found := _TOO_MANY_DIGITS.search(text)):
-        return f"isotope or charge out of range in {found.group()!r}"
+    if "[" in text and (found := _OUT_OF_RANGE.search(text)):
+        return f"isotope, element, charge or hydrogens out of range in {found.group()[:60]!r}"
     return None
 
 
