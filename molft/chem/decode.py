@@ -93,6 +93,8 @@ def decode(mols: Sequence[Chem.Mol]) -> Decoded:
     position += 1
     bonds = _read_bonds(buffer, position, n_bonds, bond_ptr, understood)
     understood &= buffer[position] == _RINGS
+    # Misread ends may point into other molecules, whose degrees they must not change.
+    bonds.ends[np.repeat(~understood, n_bonds)] = 0
     in_ring = _read_rings(buffer, position + 1, atom_ptr, understood)
     owner = np.repeat(atom_ptr[:-1], n_bonds)
     degree = np.bincount((bonds.ends + owner[:, None]).ravel(), minlength=int(atom_ptr[-1]))
