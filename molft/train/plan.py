@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from molft.errors import MolftError
+from molft.train.losses import CLASS_LOSSES
 
 STRATEGIES = ("frozen", "gradual", "full")
+TASK_TYPES = ("classification", "regression")
 FEW, SOME = 100, 1000
 
 
@@ -87,9 +89,12 @@ class Plan:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Plan:
-        """Plan from :meth:`to_json`."""
-        stages = tuple(Stage(**stage) for stage in values["stages"])
-        return cls(**{**values, "stages": stages})
+        """Plan from :meth:`to_json`; missing or unknown entries are a :class:`MolftError`."""
+        try:
+            stages = tuple(Stage(**stage) for stage in values["stages"])
+            return cls(**{**values, "stages": stages})
+        except (KeyError, TypeError) as error:
+            raise MolftError(f"the plan can't be read ({error}); was it written by another molft?") from error
 
 
 def make_plan(
@@ -108,14 +113,21 @@ def make_plan(
     """The plan for ``labels`` labelled training molecules.
 
     ``minority`` is the share of the rarer class. Whatever is given explicitly is kept; the rest follows
-    from the table in this module.
+    from the table in this module. Options that contradict each other are a :class:`MolftError`.
     """
+    if task_type not in TASK_TYPES:
+        raise MolftError(f"task type {task_type!r} is unknown; expected {' or '.join(TASK_TYPES)}")
+    for name, value in (("epochs", epochs), ("batch size", batch_size)):
+        if value is not None and value < 1:
+            raise MolftError(f"{name} is {value}; it must be at least 1")
     if strategy not in ("auto", *STRATEGIES):
         raise MolftError(f"strategy {strategy!r} is unknown; expected auto, {', '.join(STRATEGIES)}")
     if not pretrained and strategy in ("frozen", "gradual"):
         raise MolftError(f"strategy {strategy} needs a pre-trained encoder; with --encoder none use full")
     classes = task_type == "classification"
-    chosen, reason = _choose_strategy(labels, classes, pretrained) if strategy == "auto" else (strategy, "as asked")
+    chosen, reason = (
+        _choose_strategy(labels, classes, pretrained) if strategy == "auto" else (strategy, "as asked")
+    )
     chosen_epochs = epochs or _choose_epochs(labels, chosen)
     plan = Plan(
         strategy=chosen,
@@ -163,6 +175,8 @@ def _choose_loss(loss: str, classes: bool, minority: float) -> str:
         return "huber"
     if loss == "huber":
         raise MolftError("loss 'huber' is for regression; classes use bce, weighted or focal")
+    if loss not in ("auto", *CLASS_LOSSES):
+        raise MolftError(f"loss {loss!r} is unknown; expected auto, {', '.join(CLASS_LOSSES)}")
     return loss if loss != "auto" else "focal" if minority < 0.2 else "bce"
 
 
