@@ -25,17 +25,16 @@ def predict(network: Network, graphs: Graphs, batch_size: int = 256) -> NDArray[
     parts = [
         network(make_batch(graphs.take(rows)).to(device)).cpu().numpy()
         for rows in np.array_split(np.arange(len(graphs)), max(1, -(-len(graphs) // batch_size)))
-        if len(rows)
     ]
-    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    return np.concatenate(parts)
 
 
 @dataclass
 class FrozenStates:
     """What a frozen part of the encoder makes of every molecule, computed once.
 
-    ``summary`` [B, D] holds the molecule vectors when the whole encoder is frozen; ``states`` holds the
-    atom states [N, width] that the first trainable layer starts from.
+    ``summary`` [B, D] holds the molecule vectors when nothing below the head is trained; else ``states``
+    holds the atom states [N, width] that the first trainable part starts from.
     """
 
     summary: Tensor | None
@@ -62,14 +61,16 @@ def freeze_states(network: Network, graphs: Graphs, batch_size: int = 256) -> Fr
     frozen, layers = encoder.frozen, encoder.config.layers
     if frozen == 0:
         return None
-    whole = frozen == layers + 1
+    # A readout with weights of its own (attention, Set2Set) is trained, so its output can't be kept.
+    whole = frozen == layers + 1 and not list(network.pool.parameters())
     # With jk="last" only the topmost frozen state is ever read again.
     kept = 1 if encoder.config.jk == "last" else frozen
     if not whole and kept * len(graphs.atoms) * encoder.config.width * 4 > _CACHE_BYTES:
         return None
+    device = next(network.parameters()).device
     summaries, states = [], []
     for rows in np.array_split(np.arange(len(graphs)), max(1, -(-len(graphs) // batch_size))):
-        batch = make_batch(graphs.take(rows))
+        batch = make_batch(graphs.take(rows)).to(device)
         prefix = _run_frozen(encoder, batch, frozen)
         if whole:
             summaries.append(network.represent(prefix, batch))
