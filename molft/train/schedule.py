@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def warmup_cosine(step: int, steps: int, warmup: int, floor: float = 0.0) -> float:
-    """Factor on the learning rate at ``step`` (from 0): linear to 1 over ``warmup`` steps, then a half cosine.
+    """Factor on the learning rate at ``step`` (from 0): linear to 1 in ``warmup`` steps, then a half cosine.
 
     >>> [round(warmup_cosine(s, 10, 2), 3) for s in (0, 1, 2, 6, 9)]
     [0.5, 1.0, 1.0, 0.5, 0.038]
@@ -28,7 +28,7 @@ def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
 def split_evenly(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
     """Batches of at most ``batch_size`` whose sizes differ by one at most.
 
-    No batch is left with a single molecule, which batch normalisation could not use.
+    From ``batch_size`` 3 on, no batch is left with a single molecule, which says little about variance.
 
     >>> [len(b) for b in split_evenly(np.arange(65), 32)]
     [22, 22, 21]

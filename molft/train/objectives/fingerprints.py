@@ -30,7 +30,7 @@ class FingerprintBits(nn.Module):
 
 def fold(counts: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Fragment counts uint8 [B, 2048] folded to 512 bits, packed uint8 [B, 64]."""
-    present = counts.reshape(len(counts), -1, BITS).any(axis=1)
+    present = counts.reshape(len(counts), counts.shape[1] // BITS, BITS).any(axis=1)
     return np.packbits(present, axis=1)
 
 

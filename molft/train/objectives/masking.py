@@ -11,7 +11,9 @@ from torch.nn import functional as F
 RATE = 0.15
 
 
-def choose_atoms(graph: Tensor, size: int, generator: torch.Generator, molecules: Tensor | None = None) -> Tensor:
+def choose_atoms(
+    graph: Tensor, size: int, generator: torch.Generator, molecules: Tensor | None = None
+) -> Tensor:
     """floor(0.15 n + 1) random atoms of each molecule with n atoms, without replacement.
 
     Shapes: graph int64 [N], molecule of each atom, rising; ``molecules`` bool [size], which ones take part;
