@@ -12,9 +12,11 @@ from torch.nn import functional as F
 from molft.errors import MolftError
 from molft.model.config import EncoderConfig
 from molft.model.dropout import dropout_, relu_dropout_
+from molft.model.environments import Environments, colour_rows, group_atoms, reduce_topology, refine
 from molft.model.gat import GAT
 from molft.model.gcn import GCN
 from molft.model.gin import GIN
+from molft.model.normalize import normalize
 from molft.model.sage import SAGE
 from molft.model.tables import add_tables, stack_tables, stacked_rows
 from molft.model.topology import GraphBatch, Topology, build_topology
@@ -25,6 +27,9 @@ CONVS: dict[str, Callable[[int, Sequence[int]], nn.Module]] = {
     "graphsage": SAGE,
     "gat": GAT,
 }
+# Layers whose output depends on nothing but the multiset of neighbours' states and bonds: not on the
+# neighbours' degrees, as GCN's does, and needing no value for each pair, as GAT does.
+SHARING = ("gin", "graphsage")
 
 
 class Encoder(nn.Module):
@@ -40,6 +45,7 @@ class Encoder(nn.Module):
         self.config = config
         self.dropout = config.dropout
         self.frozen = 0
+        self.sharing = True
         add_tables(self, "x_embedding", config.atom_sizes, config.width)
         conv = CONVS[config.conv]
         self.gnns = nn.ModuleList(conv(config.width, config.bond_sizes) for _ in range(config.layers))
@@ -61,18 +67,57 @@ class Encoder(nn.Module):
         Shapes: out [N, width]. A code outside its table is a :class:`MolftError`.
         """
         rows = stacked_rows(batch.atoms, self.config.atom_sizes, "atom")
-        return F.embedding_bag(rows, stack_tables(self, "x_embedding", self.config.atom_sizes), mode="sum")
+        return F.embedding_bag(rows, self.atom_table(), mode="sum")
 
-    def step(self, layer: int, states: Tensor, topology: Topology) -> Tensor:
+    def atom_table(self) -> Tensor:
+        """The stacked atom tables.
+
+        Shapes: out [sum(atom_sizes), width].
+        """
+        return stack_tables(self, "x_embedding", self.config.atom_sizes)
+
+    def step(
+        self, layer: int, states: Tensor, topology: Topology, environments: Environments | None = None
+    ) -> Tensor:
         """State ``layer + 1`` from state ``layer``.
+
+        Given environments, rows stand for them; where the layer drops out, the result has a row for each
+        atom.
 
         Shapes: states [N, width], out [N, width].
         """
         norm = cast(nn.BatchNorm1d, self.batch_norms[layer])
-        out = normalize(norm, self.gnns[layer](states, topology))
-        rate = self.dropout if self.gnns[layer].training else 0.0
+        counts = None if environments is None else environments.counts
+        out = normalize(norm, self.gnns[layer](states, topology), counts)
+        rate = self.rate(layer)
+        if rate and environments is not None:
+            out = environments.expand(out)
         last = layer == self.config.layers - 1
         return dropout_(out, rate) if last else relu_dropout_(out, rate)
+
+    def rate(self, layer: int) -> float:
+        """Dropout rate of a layer now: 0 in eval mode."""
+        return self.dropout if self.gnns[layer].training else 0.0
+
+    def share(self, batch: GraphBatch, topology: Topology) -> list[Tensor]:
+        """First states of :meth:`run`, computed once for each environment: all up to the first dropout.
+
+        Shapes: each [N, width].
+        """
+        rows = stacked_rows(batch.atoms, self.config.atom_sizes, "atom")
+        colours, bonds = colour_rows(rows), colour_rows(topology.rows)
+        before = group_atoms(colours)
+        states = F.embedding_bag(rows[before.atoms], self.atom_table(), mode="sum")
+        out = [before.expand(states)]
+        for layer in range(self.config.layers):
+            colours = refine(colours, bonds, topology)
+            after = group_atoms(colours)
+            states = self.step(layer, states, reduce_topology(topology, before, after), after)
+            if self.rate(layer):
+                return [*out, states]
+            out.append(after.expand(states))
+            before = after
+        return out
 
     def run(
         self, batch: GraphBatch, states: Sequence[Tensor] | None = None, topology: Topology | None = None
@@ -84,7 +129,12 @@ class Encoder(nn.Module):
         Shapes: each [N, width].
         """
         topology = topology or self.topology(batch)
-        out = list(states) if states else [self.embed(batch)]
+        if states:
+            out = list(states)
+        elif self.sharing and self.config.conv in SHARING and batch.atoms.device.type == "cpu":
+            out = self.share(batch, topology)
+        else:
+            out = [self.embed(batch)]
         if out[0].shape[0] != topology.atoms or len(out) > self.config.layers + 1:
             raise MolftError(
                 f"got {len(out)} states of {out[0].shape[0]} atoms for {topology.atoms} atoms and an encoder "
@@ -144,18 +194,3 @@ def stage_of(name: str) -> int:
     """
     parts = name.split(".")
     return int(parts[1]) + 1 if parts[0] in ("gnns", "batch_norms") else 0
-
-
-def normalize(norm: nn.BatchNorm1d, states: Tensor) -> Tensor:
-    """Batch normalisation over all atoms of the batch.
-
-    A single atom has no variance: then, as in eval mode, the running statistics are used, and not updated.
-
-    Shapes: states [N, D], out [N, D].
-    """
-    if norm.training and states.shape[0] < 2:
-        return F.batch_norm(
-            states, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
-        )
-    out: Tensor = norm(states)
-    return out

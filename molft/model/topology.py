@@ -57,7 +57,8 @@ class Topology:
 
     Shapes: neighbours int32 [P] sending atom of each pair; starts int32 [N] first pair of each atom;
     receivers int64 [P]; rows int64 [P, k] rows of the stacked bond table; counts float [N, K] how often
-    each of these K rows occurs among an atom's pairs.
+    each of these K rows occurs among an atom's pairs. ``transposed`` holds the neighbours and starts of the
+    transposed product, None where the matrix is symmetric.
     """
 
     neighbours: Tensor
@@ -65,6 +66,7 @@ class Topology:
     receivers: Tensor
     rows: Tensor
     counts: Tensor
+    transposed: tuple[Tensor, Tensor] | None = None
 
     @property
     def atoms(self) -> int:
@@ -131,49 +133,57 @@ def build_topology(
 
 
 class _Aggregate(torch.autograd.Function):
-    """``S h + C T`` for a symmetric ``S`` given as neighbour lists."""
+    """``S h + C T`` for a sparse ``S`` given as neighbour lists, and those of its transpose."""
 
     @staticmethod
     def forward(
         ctx: FunctionCtx,
         states: Tensor,
         table: Tensor,
-        neighbours: Tensor,
-        starts: Tensor,
+        lists: tuple[Tensor, Tensor],
+        transposed: tuple[Tensor, Tensor],
         counts: Tensor,
         weights: Tensor | None,
     ) -> Tensor:
         """Shapes: states [N, D], table [K, D], counts [N, K], weights [P] or None, out [N, D]."""
-        ctx.save_for_backward(neighbours, starts, counts, weights)  # type: ignore[arg-type]
-        out = F.embedding_bag(neighbours, states, starts, mode="sum", per_sample_weights=weights)
-        return out.addmm_(counts, table)
+        ctx.save_for_backward(*transposed, counts, weights)  # type: ignore[arg-type]
+        return sum_lists(states, lists, weights).addmm_(counts, table)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """S is symmetric, so S^T g is the forward product with the same lists."""
+        """The gradient of the states is the product with the transpose."""
         neighbours, starts, counts, weights = ctx.saved_tensors  # type: ignore[attr-defined]
         needs_states, needs_table = ctx.needs_input_grad[:2]  # type: ignore[attr-defined]
-        states = table = None
-        if needs_states:
-            states = F.embedding_bag(
-                neighbours, grad.contiguous(), starts, mode="sum", per_sample_weights=weights
-            )
-        if needs_table:
-            table = counts.t() @ grad
+        states = sum_lists(grad.contiguous(), (neighbours, starts), weights) if needs_states else None
+        table = counts.t() @ grad if needs_table else None
         return states, table, None, None, None, None
+
+
+def sum_lists(states: Tensor, lists: tuple[Tensor, Tensor], weights: Tensor | None) -> Tensor:
+    """Sum of the states named by each list, weighted if asked.
+
+    Shapes: states [N, D], lists int32 ([P], [M]), weights [P], out [M, D].
+    """
+    return F.embedding_bag(lists[0], states, lists[1], mode="sum", per_sample_weights=weights)
 
 
 def aggregate(states: Tensor, table: Tensor, topology: Topology, normed: bool = False) -> Tensor:
     """Sum over each atom's neighbours and itself of neighbour state + bond vector: ``(A + I) h + C T``.
 
-    With ``normed``, each term is weighted by ``(d_i d_j)^(-1/2)``.
+    With ``normed``, each term is weighted by ``(d_i d_j)^(-1/2)``; that needs the symmetric matrix.
 
     Shapes: states [N, D], table [K, D] (stacked bond tables), out [N, D].
     """
     counts = topology.normed_counts if normed else topology.counts
     weights = topology.norms.to(states.dtype) if normed else None
+    lists = (topology.neighbours, topology.starts)
     out: Tensor = _Aggregate.apply(
-        states, table.to(states.dtype), topology.neighbours, topology.starts, counts.to(states.dtype), weights
+        states,
+        table.to(states.dtype),
+        lists,
+        topology.transposed or lists,
+        counts.to(states.dtype),
+        weights,
     )
     return out
