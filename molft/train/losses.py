@@ -56,8 +56,10 @@ def build_loss(name: str, balance: ClassBalance | None) -> Loss:
     """
     if name == "huber":
         return huber
-    if name not in CLASS_LOSSES or balance is None:
+    if name not in CLASS_LOSSES:
         raise MolftError(f"loss {name!r} is unknown; expected one of {', '.join((*CLASS_LOSSES, 'huber'))}")
+    if balance is None:
+        raise MolftError(f"loss {name!r} needs the class counts of the training labels")
     if name == "bce":
         return lambda logits, labels, bounds: cross_entropy(logits, labels)
     if name == "weighted":
