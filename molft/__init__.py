@@ -10,11 +10,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "load": "molft.use.predictor",
-    "load_encoder": "molft.use.predictor",
+    "load": "molft.use.model",
+    "load_encoder": "molft.use.encoders",
     "MoleculeClassifier": "molft.use.estimators",
     "MoleculeRegressor": "molft.use.estimators",
-    "finetune": "molft.train.finetune",
+    "finetune": "molft.use.assay",
     "screen": "molft.use.screen",
 }
 __all__ = [

@@ -67,6 +67,16 @@ class Progress:
     since_best: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; JSON has no infinity, so without a best epoch the best score is None."""
+        return {**vars(self), "best_score": self.best_score if self.best_epoch >= 0 else None}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Progress:
+        """The inverse of :meth:`to_json`."""
+        score = values["best_score"]
+        return cls(**{**values, "best_score": -float("inf") if score is None else score})
+
 
 @dataclass(frozen=True)
 class Task:
@@ -100,7 +110,8 @@ def finetune(
     if checkpoint is not None and checkpoint.exists():
         progress, best = _restore(checkpoint, task, optimizer)
     loss = build_loss(
-        task.plan.loss, ClassBalance.of(task.train.labels) if task.plan.task_type == "classification" else None
+        task.plan.loss,
+        ClassBalance.of(task.train.labels) if task.plan.task_type == "classification" else None,
     )
     cached: tuple[int, FrozenStates | None] = (-1, None)
     saved = time.monotonic()
@@ -234,13 +245,7 @@ def _save(
         | with_prefix("best", best)
         | with_prefix("optimizer", optimizer_state(optimizer))
     )
-    save_checkpoint(path, tensors, {"progress": _facts(progress), "identity": _identity(task)})
-
-
-def _facts(progress: Progress) -> dict[str, Any]:
-    facts = dict(vars(progress))
-    # JSON has no infinity; without a best epoch the best score says nothing.
-    return facts if progress.best_epoch >= 0 else {**facts, "best_score": None}
+    save_checkpoint(path, tensors, {"progress": progress.to_json(), "identity": _identity(task)})
 
 
 def _identity(task: Task) -> dict[str, Any]:
@@ -253,19 +258,16 @@ def _identity(task: Task) -> dict[str, Any]:
     }
 
 
-def _restore(
-    path: Path, task: Task, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[str, Tensor]]:
+def _restore(path: Path, task: Task, optimizer: torch.optim.Optimizer) -> tuple[Progress, dict[str, Tensor]]:
     tensors, facts = load_checkpoint(path)
     now = _identity(task)
     # Through JSON tuples become lists, so both sides are compared in that form.
     if Plan.from_json(facts["identity"].pop("plan")) != task.plan or facts["identity"] != {
         key: value for key, value in now.items() if key != "plan"
     }:
-        raise MolftError(f"{path} belongs to a run with other data or options; remove it or use the same ones")
+        raise MolftError(
+            f"{path} belongs to a run with other data or options; remove it or use the same ones"
+        )
     task.network.load_state_dict(part("network", tensors))
     restore_optimizer(optimizer, part("optimizer", tensors))
-    progress = Progress(**facts["progress"])
-    if progress.best_score is None:
-        progress.best_score = -float("inf")
-    return progress, part("best", tensors)
+    return Progress.from_json(facts["progress"]), part("best", tensors)

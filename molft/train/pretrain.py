@@ -25,7 +25,6 @@ from molft.chem.prepare import Block
 from molft.data.batch import Batch, make_batch
 from molft.data.store import open_store
 from molft.errors import MolftError
-from molft.model.config import EncoderConfig
 from molft.model.encoder import Encoder
 from molft.model.segments import segment_sum
 from molft.train.checkpoint import (
@@ -36,6 +35,7 @@ from molft.train.checkpoint import (
     save_checkpoint,
     with_prefix,
 )
+from molft.train.encoders import new_encoder
 from molft.train.objectives.descriptors import DescriptorValues, robust_scale
 from molft.train.objectives.fingerprints import FingerprintBits, fold, unfold
 from molft.train.objectives.masking import MaskedAtoms, choose_atoms
@@ -168,18 +168,7 @@ def pretrain(
 
 def _build(corpus: _Corpus, scheme: str, config: PretrainConfig) -> tuple[Pretraining, torch.optim.Optimizer]:
     torch.manual_seed(config.seed)
-    sizes = find_scheme(scheme)
-    encoder = Encoder(
-        EncoderConfig(
-            layers=config.layers,
-            width=config.width,
-            jk=config.jk,
-            scheme=scheme,
-            atom_sizes=sizes.atom_sizes,
-            bond_sizes=sizes.bond_sizes,
-            loop_bond=sizes.loop_bond,
-        )
-    )
+    encoder = new_encoder(scheme, layers=config.layers, width=config.width, jk=config.jk)
     sample = corpus.train[:: max(1, len(corpus.train) // 20_000)]
     model = Pretraining(encoder, config, *robust_scale(corpus.arrays["descriptors"][sample]))  # type: ignore[arg-type]
     return model, torch.optim.Adam(model.parameters(), lr=config.learning_rate)
@@ -192,10 +181,14 @@ def _restore(
     if not path.exists():
         return 0
     if not resume:
-        raise MolftError(f"{path.parent} holds a run already; continue it with --resume or choose another place")
+        raise MolftError(
+            f"{path.parent} holds a run already; continue it with --resume or choose another place"
+        )
     tensors, facts = load_checkpoint(path)
     if facts["config"] != _plain(config):
-        raise MolftError(f"{path.parent} was begun with other options: {facts['config']}, now {_plain(config)}")
+        raise MolftError(
+            f"{path.parent} was begun with other options: {facts['config']}, now {_plain(config)}"
+        )
     model.load_state_dict(part("model", tensors))
     restore_optimizer(optimizer, part("optimizer", tensors))
     return int(facts["step"])
@@ -229,7 +222,11 @@ def _train(
             molecules += len(rows)
             now = time.monotonic()
             if step % report_every == 0 or step == steps:
-                facts = _held_out_scores(corpus, model) | {"step": step, "steps": steps, "epoch": step / per_epoch}
+                facts = _held_out_scores(corpus, model) | {
+                    "step": step,
+                    "steps": steps,
+                    "epoch": step / per_epoch,
+                }
                 facts["molecules_per_s"] = molecules / (time.monotonic() - reported)
                 reported, molecules = time.monotonic(), 0
                 _append(checkpoint.with_name("metrics.jsonl"), facts)

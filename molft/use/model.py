@@ -17,6 +17,7 @@ import pandas as pd
 import rdkit
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 import molft
 from molft.chem.graphs import Graphs
@@ -194,10 +195,14 @@ class Model:
 
 def finish(about: About, raw: NDArray[np.float32]) -> NDArray[np.float64]:
     """Raw network outputs [B, T] as probabilities or values in the label's unit, float64 [B, T]."""
-    outputs = raw.astype(np.float64)
     if about.task_type == "classification":
-        return 1 / (1 + np.exp(-outputs))
-    return outputs * np.asarray(about.scale) + np.asarray(about.centre)
+        return squash(raw)
+    return raw.astype(np.float64) * np.asarray(about.scale) + np.asarray(about.centre)
+
+
+def squash(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Logits as probabilities, float64 of the same shape; the most extreme ones neither overflow nor tie at 1."""
+    return expit(np.clip(logits.astype(np.float64), -30, 30))  # type: ignore[no-any-return]
 
 
 def load(directory: str | Path) -> Model:

@@ -1,0 +1,71 @@
+"""The main job: an assay table in, a model folder out.
+
+Read, curate, split, plan, train an ensemble and a forest, let validation choose between them, score all
+on the test part, write everything down. Each finished training is kept in ``DIR/run``, so a killed run
+goes on where it stopped and ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from molft.errors import MolftError
+from molft.files import read_json, sha256, write_json
+from molft.use.dataset import read_dataset
+from molft.use.evaluate import Evaluation
+from molft.use.fitting import fit, start_encoder
+from molft.use.model import CONFIG, Model
+from molft.use.options import Options, Reporter, Silent
+from molft.use.record import write_record
+
+
+def finetune(
+    table: str | Path,
+    directory: str | Path,
+    options: Options = Options(),
+    *,
+    reporter: Reporter | None = None,
+    resume: bool = False,
+) -> tuple[Model, Evaluation]:
+    """Fine-tune on a table and write the model folder; returns the model and its scores.
+
+    A folder that holds a model, or a run that was begun, is refused unless ``resume`` continues the latter;
+    then table and options must be the same. What can't be used is a :class:`MolftError`.
+    """
+    table, directory, reporter = Path(table), Path(directory), reporter or Silent()
+    _begin(table, directory, options, resume)
+    encoder, card = start_encoder(options)
+    data = read_dataset(table, options, encoder.config.scheme, reporter)
+    model, evaluation, history = fit(data, encoder, card, directory / "run", options, reporter)
+    write_record(directory, model, data, evaluation, history)
+    model.save(directory)
+    shutil.rmtree(directory / "run")
+    return model, evaluation
+
+
+def _begin(table: Path, directory: Path, options: Options, resume: bool) -> None:
+    """Claim the folder for this table and these options."""
+    if (directory / CONFIG).exists():
+        raise MolftError(f"{directory} holds a finished model; choose another folder for a new one")
+    # Through JSON, as the file will give it back. What changes the speed only may differ between the runs.
+    chosen = json.loads(json.dumps({**asdict(options), "device": None, "workers": None}))
+    digest = sha256(table)
+    begun = directory / "run" / "run.json"
+    if not begun.exists():
+        if directory.is_dir() and any(directory.iterdir()):
+            raise MolftError(f"{directory} is not empty and holds no molft run; choose another folder")
+        begun.parent.mkdir(parents=True, exist_ok=True)
+        write_json(begun, {"table": digest, "options": chosen})
+        return
+    if not resume:
+        raise MolftError(f"{directory} holds an unfinished run; go on with --resume, or remove the folder")
+    known = read_json(begun)
+    if known["table"] != digest:
+        raise MolftError(f"{table} has changed since the run in {directory} was begun; remove the folder to start anew")
+    changed = [name for name, value in chosen.items() if known["options"].get(name) != value]
+    if changed:
+        was = ", ".join(f"{name} was {known['options'].get(name)!r}" for name in changed)
+        raise MolftError(f"the run in {directory} was begun with other options ({was}); use the same with --resume")

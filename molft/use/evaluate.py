@@ -1,0 +1,126 @@
+"""Network, forest and their blend on the same molecules: which one answers, and how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molft.chem.prepare import Block
+from molft.train.finetune import Examples
+from molft.use.metrics import LOWER_IS_BETTER
+from molft.use.model import ANSWERS, Model, squash
+from molft.use.scores import Scores, score
+from molft.use.thresholds import choose_thresholds
+
+PRIMARY = {"classification": "roc_auc", "regression": "rmse"}
+
+
+def validation_score(examples: Examples, outputs: NDArray[np.float32], select: str) -> float | None:
+    """How good raw network outputs are on labelled molecules by the metric ``select``, higher is better.
+
+    None where the metric is undefined (one class only).
+    """
+    classes = select in ("roc_auc", "pr_auc")
+    predictions = squash(outputs) if classes else outputs
+    tasks = [str(task) for task in range(outputs.shape[1])]
+    found = score(
+        examples.labels,
+        predictions,
+        "classification" if classes else "regression",
+        tasks,
+        bounds=None if classes else examples.bounds,
+        resamples=0,
+    ).mean[select]
+    return turn(select, found.value)
+
+
+def turn(metric: str, value: float | None) -> float | None:
+    """The value turned so that higher is better."""
+    return -value if value is not None and metric in LOWER_IS_BETTER else value
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of every answer on the validation and test parts; ``verdict`` says which one answers and why."""
+
+    scores: dict[str, dict[str, Scores]]
+    predictions: dict[str, dict[str, NDArray[np.float64]]]
+    verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        """``part -> answer -> scores``, as ``metrics.json`` holds it."""
+        return {
+            part: {answer: scores.to_json() for answer, scores in found.items()}
+            for part, found in self.scores.items()
+        }
+
+
+def evaluate(
+    model: Model, parts: dict[str, tuple[Block, Examples]], select: str
+) -> tuple[Model, Evaluation]:
+    """Let validation choose the model's answer and thresholds, then score all answers on every part.
+
+    ``parts`` maps ``valid`` and ``test`` to molecules and their labels (in the label's own unit). The
+    chosen answer is entered into the returned model. The test part is only read for the scores.
+    """
+    predictions = {part: model.answers(block, every=True) for part, (block, _) in parts.items()}
+    about = model.about
+    valid = parts["valid"][1]
+    ranks = {}
+    for answer in predictions["valid"]:
+        found = _score(model, valid, predictions["valid"][answer], None, resamples=0).mean[select].value
+        ranks[answer] = turn(select, found)
+    answer, verdict = choose_answer(ranks, select)
+    thresholds = {}
+    for name, values in predictions["valid"].items():
+        thresholds[name] = choose_thresholds(valid.labels, values) if about.task_type == "classification" else None
+    scores = {
+        part: {
+            name: _score(model, examples, predictions[part][name], thresholds[name])
+            for name in predictions[part]
+        }
+        for part, (_, examples) in parts.items()
+    }
+    chosen = thresholds[answer]
+    about = replace(
+        about, answer=answer, thresholds=tuple(chosen.tolist()) if chosen is not None else (0.0,) * len(about.tasks)
+    )
+    return replace(model, about=about), Evaluation(scores, predictions, verdict)
+
+
+def choose_answer(ranks: dict[str, float | None], select: str) -> tuple[str, str]:
+    """The best of network, forest and blend on validation, and a sentence that says so.
+
+    ``ranks`` are scores where higher is better. Of equal ones the simpler wins (network, forest, blend);
+    where none is defined the blend answers, since nothing speaks against either.
+    """
+    defined = {name: value for name, value in ranks.items() if value is not None}
+    if not defined:
+        name = "blend" if "blend" in ranks else "network"
+        return name, f"{name}: the validation {select} is undefined, so nothing could choose"
+    best = max(ANSWERS, key=lambda name: defined.get(name, -np.inf))
+    told = ", ".join(f"{name} {abs(value):.3f}" for name, value in defined.items())
+    return best, f"{best}: best validation {select} ({told})"
+
+
+def _score(
+    model: Model,
+    examples: Examples,
+    predictions: NDArray[np.float64],
+    thresholds: NDArray[np.float64] | None,
+    resamples: int = 1000,
+) -> Scores:
+    about = model.about
+    classes = about.task_type == "classification"
+    return score(
+        examples.labels,
+        predictions,
+        about.task_type,  # type: ignore[arg-type]
+        about.tasks,
+        thresholds=thresholds,
+        bounds=None if classes else examples.bounds,
+        resamples=resamples,
+    )

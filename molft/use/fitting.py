@@ -1,0 +1,158 @@
+"""From curated molecules to a model: plan, networks, forest, and the choice between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from molft.chem.prepare import Block, Recipe
+from molft.errors import MolftError
+from molft.model.encoder import Encoder
+from molft.train.encoders import new_encoder
+from molft.train.finetune import Examples
+from molft.train.losses import ClassBalance
+from molft.train.plan import Plan, make_plan
+from molft.use.dataset import Dataset
+from molft.use.encoders import find_encoder
+from molft.use.ensemble import Ensemble, train_networks
+from molft.use.evaluate import Evaluation, evaluate
+from molft.use.forest import Forest, fit_forest, join_features
+from molft.use.model import About, Model
+from molft.use.molecules import take_rows
+from molft.use.options import Options, Reporter
+
+SMALL = 2000  # up to so many molecules three networks are trained, above one
+History = list[list[dict[str, Any]]]
+
+
+class Fitted(NamedTuple):
+    """A model, its scores, and the epochs of each of its networks."""
+
+    model: Model
+    evaluation: Evaluation
+    history: History
+
+
+def start_encoder(options: Options) -> tuple[Encoder, dict[str, Any]]:
+    """The encoder to start from, and its card; a new one of the default shape for ``none``."""
+    if options.encoder != "none":
+        return find_encoder(options.encoder)
+    torch.manual_seed(options.seed)
+    return new_encoder("ogb"), {}
+
+
+def fit(
+    data: Dataset,
+    encoder: Encoder,
+    card: dict[str, Any],
+    run: Path,
+    options: Options,
+    reporter: Reporter,
+) -> Fitted:
+    """Train networks and forest on the training part, let validation choose, score the rest.
+
+    Finished networks are kept in ``run`` and not trained again. A split without a test part gives scores
+    on validation only.
+    """
+    about, plan = _plan(data, encoder, card, options, reporter)
+    train, valid = (_standardized(data, rows, about) for rows in data.split[:2])
+    job = Ensemble(run, about, plan, encoder, train, valid, options, reporter)
+    networks, plan, progress = train_networks(job)
+    forest = _fit_forest(data, about, options, reporter)
+    model = Model(replace(about, facts=about.facts | {"plan": plan.to_json()}), networks, forest)
+    parts = {
+        name: (take_rows(data.block, rows), data.examples(rows))
+        for name, rows in (("valid", data.split.valid), ("test", data.split.test))
+        if len(rows)
+    }
+    model, evaluation = evaluate(model, parts, plan.select)
+    return Fitted(model, evaluation, [p.history for p in progress])
+
+
+def _plan(
+    data: Dataset, encoder: Encoder, card: dict[str, Any], options: Options, reporter: Reporter
+) -> tuple[About, Plan]:
+    assay = data.assay
+    labels = assay.labels[data.split.train]
+    classes = assay.task_type == "classification"
+    plan = make_plan(
+        int(np.isfinite(labels).any(axis=1).sum()),
+        assay.task_type,
+        pretrained=options.encoder != "none",
+        layers=encoder.config.layers,
+        minority=ClassBalance.of(labels).minority if classes else 0.5,
+        strategy=options.strategy,
+        loss=options.loss,
+        oversample=options.oversample,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+    )
+    members = options.ensemble_size or (3 if len(assay.smiles) <= SMALL else 1)
+    reporter.rows("plan", [*plan.rows(), ("networks", f"{members}, averaged")])
+    centre, scale = (np.zeros(labels.shape[1]), np.ones(labels.shape[1])) if classes else _scaling(labels)
+    about = About(
+        tasks=assay.names,
+        task_type=assay.task_type,
+        answer="network",
+        recipe=Recipe(scheme=encoder.config.scheme),
+        encoder=encoder.config,
+        readout="mean",
+        head="linear",
+        members=members,
+        centre=tuple(centre.tolist()),
+        scale=tuple(scale.tolist()),
+        thresholds=(0.5,) * len(assay.names),
+        facts={
+            "data": data.source,
+            "split": data.split_name,
+            "seed": options.seed,
+            "encoder": {"name": options.encoder, **card},
+        },
+    )
+    return about, plan
+
+
+def _scaling(labels: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each task's training labels; 0 and 1 where they say nothing."""
+    known = np.isfinite(labels)
+    count = np.maximum(known.sum(axis=0), 1)
+    centre = np.where(known, labels, 0.0).sum(axis=0, dtype=np.float64) / count
+    spread = np.sqrt(np.where(known, (labels - centre) ** 2, 0.0).sum(axis=0) / count)
+    return centre, np.where(spread > 0, spread, 1.0)
+
+
+def _standardized(data: Dataset, rows: NDArray[np.int64], about: About) -> Examples:
+    """Molecules with labels as the network learns them."""
+    unit = data.examples(rows)
+    labels = (unit.labels - np.asarray(about.centre)) / np.asarray(about.scale)
+    return Examples(unit.graphs, labels.astype(np.float32), unit.bounds)
+
+
+def _fit_forest(data: Dataset, about: About, options: Options, reporter: Reporter) -> Forest:
+    """The forest on the training molecules. It can't use a bound: ``>10`` counts as 10 there."""
+    train = data.split.train
+    reporter.line(f"forest: {options.trees} trees on fragment counts and descriptors of {len(train)} molecules")
+    forest = fit_forest(
+        forest_features(data.block)[train],
+        data.assay.labels[train],
+        about.task_type,  # type: ignore[arg-type]
+        about.tasks,
+        trees=options.trees,
+        seed=options.seed,
+        jobs=options.workers,
+    )
+    for note in forest.notes:
+        reporter.line(f"forest: {note}")
+    return forest
+
+
+def forest_features(block: Block) -> NDArray[np.float32]:
+    """What the forest reads of each molecule, float32 [B, F]; they must have been prepared with it."""
+    if block.counts is None or block.descriptors is None:
+        raise MolftError("the molecules were prepared without the forest's features (Recipe.forest)")
+    return join_features(block.counts, block.descriptors)

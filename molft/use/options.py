@@ -1,0 +1,57 @@
+"""What a user may choose about a fine-tuning, and how a run tells what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from molft.data.groups import SIZES, Sizes
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose; the defaults choose by the data. ``ensemble_size`` 0 means by size."""
+
+    smiles_column: str | None = None
+    target_columns: tuple[str, ...] = ()
+    task_type: Literal["auto", "classification", "regression"] = "auto"
+    encoder: str = "default"
+    split: str = "auto"
+    split_sizes: Sizes = SIZES
+    strategy: str = "auto"
+    loss: str = "auto"
+    oversample: bool = False
+    ensemble_size: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    trees: int = 500
+    seed: int = 0
+    device: str = "cpu"
+    workers: int = 2
+
+
+class Reporter(Protocol):
+    """How a run tells what it does: a line, a table, and progress of one named piece of work."""
+
+    def line(self, text: str) -> None:
+        """A sentence."""
+
+    def rows(self, title: str, rows: Sequence[tuple[str, ...]]) -> None:
+        """A small table."""
+
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
+        """``done`` of ``total`` steps of ``what``."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def line(self, text: str) -> None:
+        """Say nothing."""
+
+    def rows(self, title: str, rows: Sequence[tuple[str, ...]]) -> None:
+        """Show nothing."""
+
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
+        """Draw nothing."""
