@@ -1,0 +1,331 @@
+"""The command line: parse, call one function, print.
+
+Heavy imports stand inside the commands, so that ``molft --help`` answers at once. Exit codes: 0 done,
+1 the data can't be used (the message says why), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Predict molecular properties from SMILES, starting from a pre-trained graph network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class TaskType(StrEnum):
+    """What the labels are."""
+
+    auto = "auto"
+    classification = "classification"
+    regression = "regression"
+
+
+class Strategy(StrEnum):
+    """What is trained."""
+
+    auto = "auto"
+    frozen = "frozen"
+    gradual = "gradual"
+    full = "full"
+
+
+class Loss(StrEnum):
+    """What is minimised."""
+
+    auto = "auto"
+    bce = "bce"
+    weighted = "weighted"
+    focal = "focal"
+    huber = "huber"
+
+
+Encoder = Annotated[str, typer.Option(help="'default' (shipped with molft), 'none', or a folder.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
+Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda' or 'cuda:1'.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that read molecules.  [default: all cores]")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")]
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Turn errors a user can mend into one line and exit code 1; Ctrl-C into exit code 130."""
+    from molft.errors import MolftError
+
+    try:
+        yield
+    except MolftError as error:
+        typer.echo(f"molft: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("molft: interrupted; --resume goes on from here where the command has it", err=True)
+        raise typer.Exit(130) from error
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the demo's files.")] = Path("molft-demo"),
+    seed: Seed = 0,
+    workers: Workers = None,
+) -> None:
+    """Fine-tune on a real assay, screen 5,000 compounds with the model, and show what came out."""
+    with _messages():
+        from molft.use.demo import write_demo_files
+
+        assay, library = write_demo_files(out)
+        _finetune(assay, out / "model", resume=False, seed=seed, workers=_cores(workers))
+        ranked = out / "ranked.csv"
+        _screen(library, out / "model", ranked, top=100, workers=_cores(workers))
+        typer.echo(_head(ranked, 6))
+        typer.echo(f"model: {out / 'model'}  (read report.html there)\nranked library: {ranked}")
+
+
+@app.command()
+def finetune(
+    assay: Annotated[Path, typer.Argument(help="Table with SMILES and labels: csv, tsv, xlsx, sdf, parquet, ...")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the model.")],
+    smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
+    target_columns: Annotated[str | None, typer.Option(help="Label columns, a,b,c or CHEMBL*.")] = None,
+    task_type: TaskType = TaskType.auto,
+    encoder: Encoder = "default",
+    split: Annotated[
+        str, typer.Option(help="auto, scaffold, balanced, random, stratified, butina, or a column.")
+    ] = "auto",
+    split_sizes: Annotated[str, typer.Option(help="Shares of train, validation and test.")] = "0.8,0.1,0.1",
+    strategy: Annotated[Strategy, typer.Option(help="What is trained when; auto goes by the labels.")] = Strategy.auto,
+    loss: Annotated[Loss, typer.Option(help="auto takes focal for rare classes if it proves better.")] = Loss.auto,
+    oversample: Annotated[bool, typer.Option("--oversample", help="Show rare classes as often as others.")] = False,
+    ensemble_size: Annotated[
+        int | None, typer.Option(min=1, max=50, help="Networks that are averaged.  [default: 3, 1 for large tables]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many.  [default: by the plan]")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="[default: by the plan]")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    workers: Workers = None,
+    resume: Resume = False,
+) -> None:
+    """Fine-tune the encoder on an assay; report it beside a random forest on the same split."""
+    with _messages():
+        _finetune(
+            assay,
+            out,
+            resume=resume,
+            smiles_column=smiles_column,
+            target_columns=tuple(name.strip() for name in (target_columns or "").split(",") if name.strip()),
+            task_type=task_type.value,
+            encoder=encoder,
+            split=split,
+            split_sizes=_sizes(split_sizes),
+            strategy=strategy.value,
+            loss=loss.value,
+            oversample=oversample,
+            ensemble_size=ensemble_size or 0,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+            device=_device(device),
+            workers=_cores(workers),
+        )
+
+
+def _finetune(assay: Path, out: Path, *, resume: bool, **chosen: Any) -> None:  # noqa: ANN401  (fields of Options)
+    from molft.use.assay import finetune as run
+    from molft.use.console import ConsoleReporter, score_table
+    from molft.use.options import Options
+
+    reporter = ConsoleReporter()
+    model, evaluation = run(assay, out, Options(**chosen), reporter=reporter, resume=resume)
+    reporter.console.print(score_table(evaluation, model.about))
+    reporter.line(f"answer: {evaluation.verdict}")
+    reporter.line(f"model, scores, predictions and report.html: {out}")
+
+
+@app.command()
+def screen(
+    library: Annotated[str, typer.Argument(help="csv, smi, sdf, parquet, .gz, ..., or '-' for standard input.")],
+    model: Annotated[Path, typer.Option("--model", "-m", help="Folder made by molft finetune.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="CSV or parquet, by its ending.")],
+    top: Annotated[int | None, typer.Option(min=1, help="Only the N best, ranked.")] = None,
+    by: Annotated[str | None, typer.Option(help="Task to rank by.  [default: the first]")] = None,
+    ascending: Annotated[bool, typer.Option("--ascending", help="Lowest values first.")] = False,
+    smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
+    workers: Workers = None,
+    resume: Resume = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+) -> None:
+    """Predict for every row of a library, in order, or for the best ones, ranked."""
+    with _messages():
+        _screen(
+            library,
+            model,
+            out,
+            top=top,
+            by=by,
+            ascending=ascending,
+            smiles_column=smiles_column,
+            workers=_cores(workers),
+            resume=resume,
+            overwrite=overwrite,
+        )
+
+
+def _screen(library: str | Path, model: Path, out: Path, **chosen: Any) -> None:  # noqa: ANN401
+    from molft.use.console import ConsoleReporter
+    from molft.use.screen import screen as run
+
+    reporter = ConsoleReporter()
+    summary = run(model, library, out, progress=reporter.progress, **chosen)
+    reporter.line(summary.text())
+
+
+@app.command()
+def embed(
+    library: Annotated[str, typer.Argument(help="csv, smi, sdf, parquet, .gz, ..., or '-' for standard input.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="npz or parquet, by its ending.")],
+    encoder: Encoder = "default",
+    smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
+    workers: Workers = None,
+) -> None:
+    """Write the encoder's vector of every molecule."""
+    with _messages():
+        from molft.use.console import ConsoleReporter
+        from molft.use.embed import embed as run
+
+        reporter = ConsoleReporter()
+        summary = run(
+            library,
+            out,
+            encoder=encoder,
+            smiles_column=smiles_column,
+            workers=_cores(workers),
+            progress=reporter.progress,
+        )
+        reporter.line(summary.text())
+
+
+@app.command()
+def pretrain(
+    corpus: Annotated[list[Path], typer.Argument(help="SMILES files: smi, csv, txt, .gz, .xz, ...")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the store, the checkpoint and the encoder.")],
+    objectives: Annotated[
+        str, typer.Option(help="Names and weights of masking, descriptors, fingerprints.")
+    ] = "masking:1,descriptors:1,fingerprints:1",
+    features: Annotated[str, typer.Option(help="Atom and bond codes: ogb or snap.")] = "ogb",
+    epochs: Annotated[int, typer.Option(min=1)] = 2,
+    batch_size: Annotated[int, typer.Option(min=2)] = 256,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 1e-3,
+    sample: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the rows to use.")] = 1.0,
+    seed: Seed = 0,
+    workers: Workers = None,
+    resume: Resume = False,
+) -> None:
+    """Pre-train an encoder on a corpus of SMILES."""
+    with _messages():
+        from molft.train.pretrain import PretrainConfig
+        from molft.use.console import ConsoleReporter
+        from molft.use.corpus import pretrain_on_files
+
+        config = PretrainConfig(
+            _weights(objectives), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+        )
+        pretrain_on_files(
+            corpus,
+            out,
+            config,
+            features=features,
+            sample=sample,
+            workers=_cores(workers),
+            resume=resume,
+            reporter=ConsoleReporter(),
+        )
+
+
+@app.command("import-snap")
+def import_snap(
+    file: Annotated[Path, typer.Argument(help="A released SNAP checkpoint, .pth.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the encoder.")],
+    conv: Annotated[str | None, typer.Option(help="gin, gcn, graphsage or gat, if the name doesn't say.")] = None,
+) -> None:
+    """Turn a released SNAP checkpoint into a molft encoder."""
+    with _messages():
+        from molft.files import sha256
+        from molft.model.weights import import_snap as read
+        from molft.model.weights import save_encoder
+
+        encoder = read(file, conv)
+        save_encoder(encoder, out, {"source": file.name, "sha256": sha256(file), "method": "Hu, Liu et al., ICLR 2020"})
+        count = sum(p.numel() for p in encoder.parameters())
+        typer.echo(f"{encoder.config.conv}, {encoder.config.layers} layers, {count:,} parameters: {out}")
+
+
+@app.command()
+def info(
+    directory: Annotated[str, typer.Argument(help="A model or encoder folder, or 'default'.")],
+) -> None:
+    """Say what a model is, what it was trained on, and how it scored."""
+    with _messages():
+        from molft.use.info import describe
+
+        typer.echo(describe(directory))
+
+
+def _sizes(text: str) -> tuple[float, float, float]:
+    try:
+        train, valid, test = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"--split-sizes {text}: expected three numbers such as 0.8,0.1,0.1") from error
+    return train, valid, test
+
+
+def _weights(text: str) -> dict[str, float]:
+    """``masking:1,descriptors:0.5`` as names and weights; a name alone weighs 1."""
+    out = {}
+    for item in text.split(","):
+        name, _, weight = item.strip().partition(":")
+        try:
+            out[name] = float(weight or 1)
+        except ValueError as error:
+            raise typer.BadParameter(f"--objectives {item}: the weight must be a number") from error
+    return out
+
+
+def _cores(workers: int | None) -> int:
+    return workers if workers is not None else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _device(name: str) -> str:
+    import torch
+
+    from molft.errors import MolftError
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise MolftError(f"--device {name}: torch sees no CUDA device here; use --device cpu")
+    return name
+
+
+def _head(path: Path, lines: int) -> str:
+    with path.open() as file:
+        return "".join(line for _, line in zip(range(lines), file, strict=False)).rstrip()
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()

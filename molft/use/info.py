@@ -1,0 +1,49 @@
+"""A model or encoder folder in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from molft.files import read_json
+from molft.use.encoders import find_encoder
+from molft.use.model import CONFIG, FORMAT, load
+
+
+def describe(name: str) -> str:
+    """What the model folder (or encoder folder, or ``default``) ``name`` holds, in lines."""
+    config = Path(name) / CONFIG
+    if config.is_file() and read_json(config).get("format") == FORMAT:
+        return "\n".join(_describe_model(Path(name)))
+    encoder, card = find_encoder(name)
+    config_lines = [f"  {key}: {value}" for key, value in encoder.config.to_json().items()]
+    return "\n".join([f"encoder {name}", *config_lines, "card", *_lines(card)])
+
+
+def _describe_model(directory: Path) -> Iterator[str]:
+    about = load(directory).about
+    metrics = read_json(directory / "metrics.json")
+    data, plan = about.facts["data"], about.facts["plan"]
+    yield f"{about.task_type} of {', '.join(about.tasks)}"
+    yield f"answer: {metrics['verdict']}"
+    yield f"networks: {about.members} x {about.encoder.conv} {about.encoder.layers} x {about.encoder.width}"
+    yield f"trained on: {data['file']} ({data['rows']} rows, sha256 {data['sha256'][:12]})"
+    yield f"split: {about.facts['split']}"
+    yield f"plan: {plan['strategy']}; {plan['reason']}"
+    for part, answers in metrics["scores"].items():
+        for answer, scores in answers.items():
+            told = ", ".join(
+                f"{metric} {found['value']:.3f}" if found["value"] is not None else f"{metric} undefined"
+                for metric, found in scores["mean"].items()
+            )
+            yield f"{part}, {answer}: {told}"
+
+
+def _lines(values: dict[str, Any], indent: str = "  ") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield f"{indent}{key}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{key}: {value}"
