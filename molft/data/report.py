@@ -49,11 +49,11 @@ class Report:
             plain[title] = [line._asdict() | {"rows": list(line.rows)} for line in getattr(self, title)]
         return plain | {"tasks": list(self.tasks), "notes": list(self.notes)}
 
-    def text(self) -> str:
-        """Counts, and the first ten lines of every kind."""
-        return "\n".join(self._paragraphs())
+    def text(self, shown: int = _SHOWN) -> str:
+        """Counts, and the first ``shown`` lines of every kind."""
+        return "\n".join(self._paragraphs(shown))
 
-    def _paragraphs(self) -> Iterator[str]:
+    def _paragraphs(self, shown: int) -> Iterator[str]:
         yield f"{self.rows} rows, {self.molecules} molecules with labels"
         yield from (f"  {describe_task(task)}" for task in self.tasks)
         yield from (f"  note: {note}" for note in self.notes)
@@ -61,9 +61,9 @@ class Report:
             lines = getattr(self, title)
             if lines:
                 yield f"{meaning}: {len(lines)}"
-                yield from (f"  {_say(line)}" for line in lines[:_SHOWN])
-            if len(lines) > _SHOWN:
-                yield f"  ... and {len(lines) - _SHOWN} more"
+                yield from (f"  {_say(line)}" for line in lines[:shown])
+            if shown and len(lines) > shown:
+                yield f"  ... and {len(lines) - shown} more"
 
 
 _SECTIONS = (

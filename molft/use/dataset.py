@@ -81,7 +81,7 @@ def build_dataset(
         on_rows=lambda done: reporter.progress("molecules", done, len(frame)),
     )
     assay = curate(frame, column, labels, block)
-    reporter.line(assay.report.text())
+    reporter.line(assay.report.text(shown=0))
     split, name = split_molecules(
         options.split,
         assay.smiles,
