@@ -35,8 +35,14 @@ class Graphs:
         return len(self.atom_ptr) - 1
 
     def take(self, index: NDArray[np.integer] | Sequence[int]) -> Graphs:
-        """The molecules at ``index`` (int [K]; repeats allowed), in that order."""
-        rows = np.asarray(index, dtype=np.int64)
+        """The molecules at ``index`` (int [K]; repeats allowed), in that order.
+
+        A position that isn't there, a negative one or a mask is an :class:`IndexError`.
+        """
+        rows = np.asarray(index)
+        if rows.dtype == bool or rows.min(initial=0) < 0:
+            raise IndexError("positions from 0 on are needed, got a mask or a negative number")
+        rows = rows.astype(np.int64)
         atom_rows, atom_ptr = _spans(self.atom_ptr, rows)
         bond_rows, bond_ptr = _spans(self.bond_ptr, rows)
         return Graphs(self.atoms[atom_rows], self.bonds[bond_rows], self.ends[bond_rows], atom_ptr, bond_ptr)
