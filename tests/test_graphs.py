@@ -47,7 +47,7 @@ def test_take_nothing_is_empty_and_keeps_the_columns() -> None:
 
 @pytest.mark.parametrize("index", [[3], [0, 1, 7], [-1], [-2, 0], [True, False, True], np.ones(3, bool)])
 def test_a_molecule_that_is_not_there_is_an_error(index: list[int]) -> None:
-    with pytest.raises(IndexError, match="out of bounds|a mask or a negative number"):
+    with pytest.raises(IndexError, match=r"out of bounds|a mask or a negative number"):
         THREE.take(index)
 
 
