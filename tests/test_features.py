@@ -6,24 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from rdkit import Chem
 
-from molft.chem import decode
-from molft.chem.features import OGB, SCHEMES, SNAP, Scheme, featurize, featurize_slowly, find_scheme
+from molft.chem.features import OGB, SCHEMES, SNAP, Scheme, featurize, find_scheme
 from molft.chem.graphs import Graphs
 from molft.chem.smiles import parse_all
 from molft.errors import MolftError, Rejected
-
-ARRAYS = ("atoms", "bonds", "ends", "atom_ptr", "bond_ptr")
-
-
-def read(*smiles: str) -> list[Chem.Mol]:
-    """The molecules; all must be good."""
-    mols = parse_all(smiles)
-    assert all(mols), [mol for mol in mols if not mol]
-    return mols
+from tests.packed import assert_same, read, slowly
 
 
 def codes(smiles: str, scheme: Scheme) -> Graphs:
@@ -31,21 +20,6 @@ def codes(smiles: str, scheme: Scheme) -> Graphs:
     graphs, index, rejected = featurize(read(smiles), scheme)
     assert (index.tolist(), rejected) == ([0], [])
     return graphs
-
-
-def assert_same(left: Graphs, right: Graphs) -> None:
-    for name in ARRAYS:
-        a, b = getattr(left, name), getattr(right, name)
-        assert a.dtype == b.dtype, name
-        np.testing.assert_array_equal(a, b, err_msg=name)
-
-
-def slowly(mols: list[Chem.Mol], scheme: Scheme) -> tuple[Graphs, list[Rejected]]:
-    """The oracle: atom by atom, molecule by molecule."""
-    each = [featurize_slowly(mol, scheme, row) for row, mol in enumerate(mols)]
-    empty = Graphs.empty(len(scheme.atom_sizes), len(scheme.bond_sizes))
-    graphs = Graphs.concatenate([empty, *(one for one in each if isinstance(one, Graphs))])
-    return graphs, [one for one in each if isinstance(one, Rejected)]
 
 
 # --- SNAP codes by hand: (atomic number - 1, chiral tag), (bond type, direction) -----------------------
@@ -211,85 +185,6 @@ def test_reserved_codes_lie_inside_the_tables_and_apart(scheme: Scheme) -> None:
 def test_the_reserved_snap_codes_are_those_of_the_released_weights() -> None:
     assert (SNAP.atom_sizes, SNAP.bond_sizes) == ((120, 3), (6, 3))
     assert (SNAP.mask_atom, SNAP.mask_bond, SNAP.loop_bond) == ((119, 0), (5, 0), (4, 0))
-
-
-# --- the fast path against the slow one ----------------------------------------------------------------
-
-# One of everything that RDKit's binary form writes differently.
-ODD = read(
-    "C",
-    "[2H]O[2H]",
-    "[13CH4]",
-    "[CH3:7]O",
-    "*C",
-    "C~C",
-    "[Fe]1~CCC~1",
-    "C$C",
-    "N->[Fe]",
-    "F/C=C/C=C\\F",
-    "C/C(F)=C(/C)Cl",
-    "F[Pt@SP1](Cl)(Br)I",
-    "F[Co@OH3](Cl)(Br)(I)(S)N",
-    "[CH2][CH2]",
-    "[O][O]",
-    "[C-8]",
-    "[UH14]",
-    "C[N+](=O)[O-]",
-    "C12C3C4C1C5C2C3C45",
-    "CC(C)C[C@H](N)C(=O)O.Cl",
-    "C1CCCCCCCCCCCCCCCCCCCCCCCCCCCCC1",
-    "C" * 254,
-    "C" * 255,
-    "C" * 300,
-    "C1" + "C" * 260 + "1",
-)
-
-
-@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_any_mixture_has_the_codes_of_its_molecules_alone(scheme: Scheme, data: st.DataObject) -> None:
-    mols = data.draw(st.lists(st.sampled_from(ODD), min_size=1, max_size=12))
-    graphs, index, rejected = featurize(mols, scheme)
-    expected, refused = slowly(mols, scheme)
-    assert_same(graphs, expected)
-    assert rejected == refused
-    assert sorted([*index.tolist(), *(one.row for one in rejected)]) == list(range(len(mols)))
-
-
-@pytest.mark.parametrize(
-    ("smiles", "fast"),
-    [
-        ("CCO", True),
-        ("[13CH4]", True),
-        ("C" * 254, True),
-        ("C" * 255, False),  # atom indices take more than a byte
-        ("[CH3:7]O", False),  # an atom map
-        ("*C", False),
-        ("C~C", False),  # a query
-    ],
-)
-def test_what_is_not_surely_understood_is_left_to_the_slow_path(smiles: str, fast: bool) -> None:
-    assert decode.decode(read("CC", smiles, "CC")).understood.tolist() == [True, fast, True]
-
-
-def test_a_misread_bond_does_not_change_the_degrees_of_other_molecules() -> None:
-    # The ends that were read for the query bonds used to point into the molecules behind.
-    mols = read("[Fe]1~CCC~1", "CCO", "CCO", "CCO")
-    assert featurize(mols, OGB)[0].atoms[4:, 2].tolist() == [4, 4, 2] * 3
-
-
-@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
-def test_another_binary_format_of_rdkit_gives_the_same_codes(
-    scheme: Scheme, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = featurize(ODD, scheme)
-    monkeypatch.setattr(decode, "_FORMAT", 17)
-    assert not decode.decode(ODD).understood.any()
-    unusual = featurize(ODD, scheme)
-    assert_same(usual[0], unusual[0])
-    assert usual[1].tolist() == unusual[1].tolist()
-    assert usual[2] == unusual[2]
 
 
 # --- real molecules ------------------------------------------------------------------------------------

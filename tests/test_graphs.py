@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from molft.chem.graphs import Graphs, pointers
+from tests.packed import assert_same
 
 # Ethanol C-C-O, methane, cyclopropene C=C-C1, with SNAP codes (carbon 5, oxygen 7; double bond 1).
 THREE = Graphs(
@@ -15,12 +16,6 @@ THREE = Graphs(
     np.array([0, 3, 4, 7]),
     np.array([0, 2, 2, 5]),
 )
-
-
-def same(left: Graphs, right: Graphs) -> bool:
-    """Whether all arrays are equal, in type and shape too."""
-    pairs = [(getattr(left, name), getattr(right, name)) for name in Graphs.__dataclass_fields__]
-    return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
 
 
 def test_take_gives_the_molecules_in_the_order_asked_for() -> None:
@@ -40,7 +35,7 @@ def test_take_repeats_and_takes_molecules_without_bonds() -> None:
 
 
 def test_take_nothing_is_empty_and_keeps_the_columns() -> None:
-    assert same(THREE.take([]), Graphs.empty(2, 2))
+    assert_same(THREE.take([]), Graphs.empty(2, 2))
     assert len(Graphs.empty(9, 3)) == 0
     assert Graphs.empty(9, 3).atoms.shape == (0, 9) and Graphs.empty(9, 3).bonds.shape == (0, 3)
 
@@ -53,7 +48,7 @@ def test_a_molecule_that_is_not_there_is_an_error(index: list[int]) -> None:
 
 def test_concatenate_undoes_cutting() -> None:
     parts = [THREE.take([0]), Graphs.empty(2, 2), THREE.take([1, 2])]
-    assert same(Graphs.concatenate(parts), THREE)
+    assert_same(Graphs.concatenate(parts), THREE)
 
 
 def test_concatenate_refuses_nothing_and_schemes_that_differ() -> None:
@@ -66,12 +61,12 @@ def test_concatenate_refuses_nothing_and_schemes_that_differ() -> None:
 @given(st.lists(st.integers(0, 2), max_size=8), st.data())
 def test_take_of_take_is_one_take(index: list[int], data: st.DataObject) -> None:
     again = data.draw(st.lists(st.integers(0, len(index) - 1), max_size=8)) if index else []
-    assert same(THREE.take(index).take(again), THREE.take([index[i] for i in again]))
+    assert_same(THREE.take(index).take(again), THREE.take([index[i] for i in again]))
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=8))
 def test_take_is_concatenate_of_single_molecules(index: list[int]) -> None:
-    assert same(THREE.take(index), Graphs.concatenate([THREE.take([i]) for i in index]))
+    assert_same(THREE.take(index), Graphs.concatenate([THREE.take([i]) for i in index]))
 
 
 def test_pointers_of_no_piece_is_a_single_zero() -> None:
