@@ -10,6 +10,7 @@ import argparse
 
 import numpy as np
 import torch
+from molft.use.encoders import find_encoder
 
 from molft.chem.prepare import Recipe, prepare
 from molft.data.moleculenet import load, published_split
@@ -19,7 +20,6 @@ from molft.model.readout import build_readout
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
 from molft.train.plan import make_plan
-from molft.use.encoders import find_encoder
 from molft.use.evaluate import validation_score
 
 
@@ -49,19 +49,29 @@ def main() -> None:
         parts.append(Examples(graphs, labels[kept], np.zeros((len(kept), len(data.tasks)), np.int8)))
     train, valid, test = parts
 
-    plan = make_plan(len(train), "classification", pretrained=True, layers=encoder.config.layers, epochs=chosen.epochs)
+    plan = make_plan(
+        len(train), "classification", pretrained=True, layers=encoder.config.layers, epochs=chosen.epochs
+    )
     scores = []
     for seed in range(chosen.seeds):
         torch.manual_seed(seed)
         start, _ = find_encoder("default")
-        network = Network(start, build_readout("mean", start.width), build_head("linear", start.width, len(data.tasks)))
-        progress = finetune(Task(network, train, valid, plan, lambda e, out: validation_score(e, out, "roc_auc"), seed))
+        network = Network(
+            start, build_readout("mean", start.width), build_head("linear", start.width, len(data.tasks))
+        )
+        progress = finetune(
+            Task(network, train, valid, plan, lambda e, out: validation_score(e, out, "roc_auc"), seed)
+        )
         score = validation_score(test, predict(network, test.graphs), "roc_auc")
         scores.append(score)
-        print(f"seed {seed}: best epoch {progress.best_epoch}, test ROC-AUC {100 * (score or float('nan')):.1f}")
+        print(
+            f"seed {seed}: best epoch {progress.best_epoch}, test ROC-AUC {100 * (score or float('nan')):.1f}"
+        )
     known = [score for score in scores if score is not None]
     if known:
-        print(f"{chosen.name}: {100 * np.mean(known):.1f} +- {100 * np.std(known):.1f} over {len(known)} seeds")
+        print(
+            f"{chosen.name}: {100 * np.mean(known):.1f} +- {100 * np.std(known):.1f} over {len(known)} seeds"
+        )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,18 @@ import sys
 
 from molft import MoleculeRegressor, load_encoder
 
-SMILES = ["CCO", "CCCO", "CCCCO", "c1ccccc1O", "CC(=O)O", "CCN", "c1ccccc1", "CCCCCC", "CC(C)O", "CCOC(C)=O"] * 3
+SMILES = [
+    "CCO",
+    "CCCO",
+    "CCCCO",
+    "c1ccccc1O",
+    "CC(=O)O",
+    "CCN",
+    "c1ccccc1",
+    "CCCCCC",
+    "CC(C)O",
+    "CCOC(C)=O",
+] * 3
 SOLUBILITY = [1.1, 0.6, 0.0, -0.0, 1.2, 1.3, -1.6, -3.8, 0.4, -0.0] * 3  # log mol/l, roughly
 
 
@@ -12,7 +23,9 @@ def main(epochs: int = 20) -> None:
     """Fit on a few molecules, predict, and show what happens to a string that is no molecule."""
     model = MoleculeRegressor(epochs=epochs, ensemble_size=1, valid_size=0.2, trees=100)
     model.fit(SMILES, SOLUBILITY)
-    for text, value in zip(["CCCCCO", "not a molecule"], model.predict(["CCCCCO", "not a molecule"]), strict=True):
+    for text, value in zip(
+        ["CCCCCO", "not a molecule"], model.predict(["CCCCCO", "not a molecule"]), strict=True
+    ):
         print(f"{text}: {value:.2f}")
     vectors = load_encoder("default").embed(["CCO", "c1ccccc1"])
     print(f"embedding: {vectors.shape[0]} molecules x {vectors.shape[1]} numbers")

@@ -75,7 +75,9 @@ def _messages() -> Iterator[None]:
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the demo's files.")] = Path("molft-demo"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the demo's files.")] = Path(
+        "molft-demo"
+    ),
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
@@ -93,7 +95,9 @@ def demo(
 
 @app.command()
 def finetune(
-    assay: Annotated[Path, typer.Argument(help="Table with SMILES and labels: csv, tsv, xlsx, sdf, parquet, ...")],
+    assay: Annotated[
+        Path, typer.Argument(help="Table with SMILES and labels: csv, tsv, xlsx, sdf, parquet, ...")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the model.")],
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
     target_columns: Annotated[str | None, typer.Option(help="Label columns, a,b,c or CHEMBL*.")] = None,
@@ -103,13 +107,22 @@ def finetune(
         str, typer.Option(help="auto, scaffold, balanced, random, stratified, butina, or a column.")
     ] = "auto",
     split_sizes: Annotated[str, typer.Option(help="Shares of train, validation and test.")] = "0.8,0.1,0.1",
-    strategy: Annotated[Strategy, typer.Option(help="What is trained when; auto goes by the labels.")] = Strategy.auto,
-    loss: Annotated[Loss, typer.Option(help="auto takes focal for rare classes if it proves better.")] = Loss.auto,
-    oversample: Annotated[bool, typer.Option("--oversample", help="Show rare classes as often as others.")] = False,
+    strategy: Annotated[
+        Strategy, typer.Option(help="What is trained when; auto goes by the labels.")
+    ] = Strategy.auto,
+    loss: Annotated[
+        Loss, typer.Option(help="auto takes focal for rare classes if it proves better.")
+    ] = Loss.auto,
+    oversample: Annotated[
+        bool, typer.Option("--oversample", help="Show rare classes as often as others.")
+    ] = False,
     ensemble_size: Annotated[
-        int | None, typer.Option(min=1, max=50, help="Networks that are averaged.  [default: 3, 1 for large tables]")
+        int | None,
+        typer.Option(min=1, max=50, help="Networks that are averaged.  [default: 3, 1 for large tables]"),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many.  [default: by the plan]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="At most so many.  [default: by the plan]")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="[default: by the plan]")] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -154,7 +167,9 @@ def _finetune(assay: Path, out: Path, *, resume: bool, **chosen: Any) -> None:  
 
 @app.command()
 def screen(
-    library: Annotated[str, typer.Argument(help="csv, smi, sdf, parquet, .gz, ..., or '-' for standard input.")],
+    library: Annotated[
+        str, typer.Argument(help="csv, smi, sdf, parquet, .gz, ..., or '-' for standard input.")
+    ],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder made by molft finetune.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="CSV or parquet, by its ending.")],
     top: Annotated[int | None, typer.Option(min=1, help="Only the N best, ranked.")] = None,
@@ -192,7 +207,9 @@ def _screen(library: str | Path, model: Path, out: Path, **chosen: Any) -> None:
 
 @app.command()
 def embed(
-    library: Annotated[str, typer.Argument(help="csv, smi, sdf, parquet, .gz, ..., or '-' for standard input.")],
+    library: Annotated[
+        str, typer.Argument(help="csv, smi, sdf, parquet, .gz, ..., or '-' for standard input.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="npz or parquet, by its ending.")],
     encoder: Encoder = "default",
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
@@ -218,7 +235,9 @@ def embed(
 @app.command()
 def pretrain(
     corpus: Annotated[list[Path], typer.Argument(help="SMILES files: smi, csv, txt, .gz, .xz, ...")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the store, the checkpoint and the encoder.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for the store, the checkpoint and the encoder.")
+    ],
     objectives: Annotated[
         str, typer.Option(help="Names and weights of masking, descriptors, fingerprints.")
     ] = "masking:1,descriptors:1,fingerprints:1",
@@ -256,7 +275,9 @@ def pretrain(
 def import_snap(
     file: Annotated[Path, typer.Argument(help="A released SNAP checkpoint, .pth.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the encoder.")],
-    conv: Annotated[str | None, typer.Option(help="gin, gcn, graphsage or gat, if the name doesn't say.")] = None,
+    conv: Annotated[
+        str | None, typer.Option(help="gin, gcn, graphsage or gat, if the name doesn't say.")
+    ] = None,
 ) -> None:
     """Turn a released SNAP checkpoint into a molft encoder."""
     with _messages():
@@ -265,7 +286,9 @@ def import_snap(
         from molft.model.weights import save_encoder
 
         encoder = read(file, conv)
-        save_encoder(encoder, out, {"source": file.name, "sha256": sha256(file), "method": "Hu, Liu et al., ICLR 2020"})
+        save_encoder(
+            encoder, out, {"source": file.name, "sha256": sha256(file), "method": "Hu, Liu et al., ICLR 2020"}
+        )
         count = sum(p.numel() for p in encoder.parameters())
         typer.echo(f"{encoder.config.conv}, {encoder.config.layers} layers, {count:,} parameters: {out}")
 
@@ -285,7 +308,9 @@ def _sizes(text: str) -> tuple[float, float, float]:
     try:
         train, valid, test = (float(part) for part in text.split(","))
     except ValueError as error:
-        raise typer.BadParameter(f"--split-sizes {text}: expected three numbers such as 0.8,0.1,0.1") from error
+        raise typer.BadParameter(
+            f"--split-sizes {text}: expected three numbers such as 0.8,0.1,0.1"
+        ) from error
     return train, valid, test
 
 
@@ -302,7 +327,13 @@ def _weights(text: str) -> dict[str, float]:
 
 
 def _cores(workers: int | None) -> int:
-    return workers if workers is not None else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        workers
+        if workers is not None
+        else len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 def _device(name: str) -> str:

@@ -227,9 +227,11 @@ def _decode_slowly(mol: Chem.Mol) -> Decoded:
         ],
         np.int64,
     ).reshape(-1, 6)
-    columns = [atoms[:, i].astype(np.int8 if i == 1 else np.uint8) for i in range(9)]
+    number, charge, *others = atoms.T
     return Decoded(
-        Atoms(*columns),
+        Atoms(
+            number.astype(np.uint8), charge.astype(np.int8), *(column.astype(np.uint8) for column in others)
+        ),
         Bonds(bonds[:, :2].astype(np.uint16), *(bonds[:, i].astype(np.uint8) for i in range(2, 6))),
         np.array([0, len(atoms)]),
         np.array([0, len(bonds)]),

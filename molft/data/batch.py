@@ -35,10 +35,13 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        moved = [
-            t.to(device, non_blocking=True) for t in (self.atoms, self.bonds, self.edge_index, self.graph)
-        ]
-        return Batch(*moved, self.size)
+        return Batch(
+            self.atoms.to(device, non_blocking=True),
+            self.bonds.to(device, non_blocking=True),
+            self.edge_index.to(device, non_blocking=True),
+            self.graph.to(device, non_blocking=True),
+            self.size,
+        )
 
 
 def make_batch(graphs: Graphs) -> Batch:

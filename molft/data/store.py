@@ -29,7 +29,8 @@ class _Column:
     _HEADER = 128
 
     def __init__(self, path: Path) -> None:
-        self.path, self.rows, self.like = path, 0, np.zeros(0)
+        self.path, self.rows = path, 0
+        self.like: NDArray[np.generic] = np.zeros(0)
         self.file: BinaryIO = path.open("wb")
         self.file.write(bytes(self._HEADER))
 

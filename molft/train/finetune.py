@@ -6,6 +6,8 @@ follows from seed and epoch, so a run that was killed ends with the same weights
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,7 +66,6 @@ class Progress:
     epoch: int = 0
     best_epoch: int = -1
     best_score: float = -float("inf")
-    since_best: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def finetune(
 ) -> Progress:
     """Train ``task.network`` in place; it ends with the weights of the best validation epoch.
 
-    An existing ``checkpoint`` is continued; one of another plan, seed or data is refused. Without a
+    An existing ``checkpoint`` is continued; one of another plan, seed, data or encoder is refused. Without a
     defined validation score the last epoch is kept, and the history says so.
     """
     if len(task.train) < 2:
@@ -107,8 +108,9 @@ def finetune(
     optimizer = torch.optim.AdamW(_groups(task.network, task.plan), weight_decay=task.plan.weight_decay)
     best = {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
     progress = Progress()
+    identity = _identity(task)
     if checkpoint is not None and checkpoint.exists():
-        progress, best = _restore(checkpoint, task, optimizer)
+        progress, best = _restore(checkpoint, task, optimizer, identity)
     loss = build_loss(
         task.plan.loss,
         ClassBalance.of(task.train.labels) if task.plan.task_type == "classification" else None,
@@ -125,7 +127,7 @@ def finetune(
         if on_epoch:
             on_epoch(record)
         if checkpoint is not None and time.monotonic() - saved > save_every_s:
-            _save(checkpoint, task, optimizer, progress, best)
+            _save(checkpoint, task, optimizer, progress, best, identity)
             saved = time.monotonic()
     task.network.load_state_dict(best)
     task.network.encoder.freeze(0)
@@ -176,7 +178,7 @@ def _run_epoch(
 
 
 def _order(task: Task, epoch: int) -> NDArray[np.int64]:
-    """The molecules of an epoch; oversampled, each class of each task has the same chance."""
+    """The molecules of an epoch; oversampled, both classes of a single task have the same chance."""
     if not task.plan.oversample or task.plan.task_type != "classification":
         return epoch_order(len(task.train), task.seed, epoch)
     balance = ClassBalance.of(task.train.labels)
@@ -208,7 +210,7 @@ def _step(
     bounds = torch.from_numpy(task.train.bounds[rows]).to(device)
     value = loss(outputs, labels, bounds)
     optimizer.zero_grad(set_to_none=True)
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     nn.utils.clip_grad_norm_([p for p in network.parameters() if p.grad is not None], task.plan.clip)
     optimizer.step()
     return float(value.detach())
@@ -222,11 +224,10 @@ def _judge(
     progress.history.append(record)
     score = record["valid_score"]
     if score is not None and score > progress.best_score:
-        progress.best_score, progress.best_epoch, progress.since_best = score, record["epoch"], 0
+        progress.best_score, progress.best_epoch = score, record["epoch"]
     elif progress.best_epoch < 0:
         record["note"] = "validation score undefined; the last epoch is kept"
     else:
-        progress.since_best += 1
         return best
     return {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
 
@@ -238,35 +239,50 @@ def _finished(progress: Progress, plan: Plan) -> bool:
 
 
 def _save(
-    path: Path, task: Task, optimizer: torch.optim.Optimizer, progress: Progress, best: dict[str, Tensor]
+    path: Path,
+    task: Task,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    best: dict[str, Tensor],
+    identity: dict[str, Any],
 ) -> None:
     tensors = (
         with_prefix("network", task.network.state_dict())
         | with_prefix("best", best)
         | with_prefix("optimizer", optimizer_state(optimizer))
     )
-    save_checkpoint(path, tensors, {"progress": progress.to_json(), "identity": _identity(task)})
+    save_checkpoint(path, tensors, {"progress": progress.to_json(), "identity": identity})
 
 
 def _identity(task: Task) -> dict[str, Any]:
-    """What must be the same for a checkpoint to be continued."""
-    return {
+    """What must be the same for a checkpoint to be continued, as it comes back from JSON."""
+    weights = [tensor.detach().cpu().numpy() for tensor in task.network.encoder.state_dict().values()]
+    identity = {
         "plan": task.plan.to_json(),
         "seed": task.seed,
-        "molecules": [len(task.train), len(task.valid)],
-        "label_sum": [float(np.nansum(e.labels)) for e in (task.train, task.valid)],
+        "data": [_digest(*vars(e.graphs).values(), e.labels, e.bounds) for e in (task.train, task.valid)],
+        "encoder": _digest(*weights),
     }
+    plain: dict[str, Any] = json.loads(json.dumps(identity))
+    return plain
 
 
-def _restore(path: Path, task: Task, optimizer: torch.optim.Optimizer) -> tuple[Progress, dict[str, Tensor]]:
+def _digest(*arrays: NDArray[np.generic]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _restore(
+    path: Path, task: Task, optimizer: torch.optim.Optimizer, identity: dict[str, Any]
+) -> tuple[Progress, dict[str, Tensor]]:
     tensors, facts = load_checkpoint(path)
-    now = _identity(task)
-    # Through JSON tuples become lists, so both sides are compared in that form.
-    if Plan.from_json(facts["identity"].pop("plan")) != task.plan or facts["identity"] != {
-        key: value for key, value in now.items() if key != "plan"
-    }:
+    before = facts.get("identity", {})
+    changed = [name for name, value in identity.items() if before.get(name) != value]
+    if changed:
         raise MolftError(
-            f"{path} belongs to a run with other data or options; remove it or use the same ones"
+            f"{path} belongs to a run with another {', '.join(changed)}; remove it or use the same as then"
         )
     task.network.load_state_dict(part("network", tensors))
     restore_optimizer(optimizer, part("optimizer", tensors))

@@ -254,7 +254,7 @@ def _step(
     losses = model(batch, targets, generator)
     optimizer.zero_grad(set_to_none=True)
     total = torch.stack([config.objectives[name] * loss for name, (loss, _) in losses.items()]).sum()
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     optimizer.step()
 

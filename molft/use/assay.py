@@ -64,8 +64,12 @@ def _begin(table: Path, directory: Path, options: Options, resume: bool) -> None
         raise MolftError(f"{directory} holds an unfinished run; go on with --resume, or remove the folder")
     known = read_json(begun)
     if known["table"] != digest:
-        raise MolftError(f"{table} has changed since the run in {directory} was begun; remove the folder to start anew")
+        raise MolftError(
+            f"{table} has changed since the run in {directory} was begun; remove the folder to start anew"
+        )
     changed = [name for name, value in chosen.items() if known["options"].get(name) != value]
     if changed:
         was = ", ".join(f"{name} was {known['options'].get(name)!r}" for name in changed)
-        raise MolftError(f"the run in {directory} was begun with other options ({was}); use the same with --resume")
+        raise MolftError(
+            f"the run in {directory} was begun with other options ({was}); use the same with --resume"
+        )

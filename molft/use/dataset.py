@@ -24,7 +24,6 @@ from molft.use.molecules import prepare_rows, take_rows
 from molft.use.options import Options, Reporter
 from molft.use.splits import SPLITS, split_molecules
 
-
 _NAMED = 12  # tasks that are listed by name
 
 

@@ -22,7 +22,7 @@ from molft.use.model import Model
 from molft.use.options import Options, Silent
 
 
-class _MoleculeEstimator(BaseEstimator):  # type: ignore[misc]
+class _MoleculeEstimator(BaseEstimator):
     """What both have in common; ``X`` is always a sequence of SMILES strings.
 
     A tenth of the molecules (``valid_size``) is set aside to choose the epoch and between network, forest
@@ -59,7 +59,7 @@ class _MoleculeEstimator(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.workers = workers
 
-    def fit(self, X: Sequence[str], y: ArrayLike) -> _MoleculeEstimator:  # noqa: N803  (scikit-learn's name)
+    def fit(self, X: Sequence[str], y: ArrayLike) -> _MoleculeEstimator:
         """Fine-tune on SMILES and labels [B] or [B, T]; NaN is a missing label."""
         smiles = _check_smiles(X)
         labels = _check_labels(y, len(smiles), self._task_type)
@@ -89,7 +89,9 @@ class _MoleculeEstimator(BaseEstimator):  # type: ignore[misc]
                 stacklevel=2,
             )
         with tempfile.TemporaryDirectory() as run:
-            self.model_, self.evaluation_, self.history_ = fit(data, encoder, card, Path(run), options, Silent())
+            self.model_, self.evaluation_, self.history_ = fit(
+                data, encoder, card, Path(run), options, Silent()
+            )
         self.n_tasks_ = len(labels.names)
         return self
 
@@ -102,35 +104,35 @@ class _MoleculeEstimator(BaseEstimator):  # type: ignore[misc]
         return table[list(model.about.tasks)].to_numpy(np.float64)
 
 
-class MoleculeClassifier(ClassifierMixin, _MoleculeEstimator):  # type: ignore[misc]
+class MoleculeClassifier(ClassifierMixin, _MoleculeEstimator):
     """Predicts classes 0 and 1 from SMILES; several columns of labels are several tasks."""
 
     _task_type = "classification"
 
-    def fit(self, X: Sequence[str], y: ArrayLike) -> MoleculeClassifier:  # noqa: N803
+    def fit(self, X: Sequence[str], y: ArrayLike) -> MoleculeClassifier:
         """Fine-tune on SMILES and labels 0, 1 or NaN, [B] or [B, T]."""
         super().fit(X, y)
         self.classes_ = np.array([0, 1])
         return self
 
-    def predict_proba(self, X: Sequence[str]) -> NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities: [B, 2] for one task (classes 0 and 1), [B, T] of class 1 for T > 1 tasks."""
         positive = self._values(X)
         return np.hstack([1 - positive, positive]) if positive.shape[1] == 1 else positive
 
-    def predict(self, X: Sequence[str]) -> NDArray[np.float64]:  # noqa: N803
+    def predict(self, X: Sequence[str]) -> NDArray[np.float64]:
         """Classes 0.0 and 1.0 at the thresholds chosen on validation, [B] or [B, T]; NaN where unreadable."""
         positive = self._values(X)
         calls = np.where(np.isnan(positive), np.nan, positive >= np.asarray(self.model_.about.thresholds))
         return calls[:, 0] if calls.shape[1] == 1 else calls
 
 
-class MoleculeRegressor(RegressorMixin, _MoleculeEstimator):  # type: ignore[misc]
+class MoleculeRegressor(RegressorMixin, _MoleculeEstimator):
     """Predicts values from SMILES; several columns of labels are several tasks."""
 
     _task_type = "regression"
 
-    def predict(self, X: Sequence[str]) -> NDArray[np.float64]:  # noqa: N803
+    def predict(self, X: Sequence[str]) -> NDArray[np.float64]:
         """Values in the labels' unit, [B] or [B, T]; NaN for a molecule that can't be read."""
         values = self._values(X)
         return values[:, 0] if values.shape[1] == 1 else values
@@ -148,7 +150,9 @@ def _check_labels(y: ArrayLike, rows: int, task_type: Literal["classification", 
     values = np.asarray(y, np.float64)
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or len(values) != rows:
-        raise MolftError(f"y has shape {np.shape(y)} for {rows} molecules; expected [{rows}] or [{rows}, tasks]")
+        raise MolftError(
+            f"y has shape {np.shape(y)} for {rows} molecules; expected [{rows}] or [{rows}, tasks]"
+        )
     if np.isinf(values).any():
         raise MolftError("y holds an infinite value")
     known = values[np.isfinite(values)]

@@ -58,9 +58,7 @@ class Evaluation:
         }
 
 
-def evaluate(
-    model: Model, parts: dict[str, tuple[Block, Examples]], select: str
-) -> tuple[Model, Evaluation]:
+def evaluate(model: Model, parts: dict[str, tuple[Block, Examples]], select: str) -> tuple[Model, Evaluation]:
     """Let validation choose the model's answer and thresholds, then score all answers on every part.
 
     ``parts`` maps ``valid`` and ``test`` to molecules and their labels (in the label's own unit). The
@@ -76,7 +74,9 @@ def evaluate(
     answer, verdict = choose_answer(ranks, select)
     thresholds = {}
     for name, values in predictions["valid"].items():
-        thresholds[name] = choose_thresholds(valid.labels, values) if about.task_type == "classification" else None
+        thresholds[name] = (
+            choose_thresholds(valid.labels, values) if about.task_type == "classification" else None
+        )
     scores = {
         part: {
             name: _score(model, examples, predictions[part][name], thresholds[name])
@@ -86,7 +86,9 @@ def evaluate(
     }
     chosen = thresholds[answer]
     about = replace(
-        about, answer=answer, thresholds=tuple(chosen.tolist()) if chosen is not None else (0.0,) * len(about.tasks)
+        about,
+        answer=answer,
+        thresholds=tuple(chosen.tolist()) if chosen is not None else (0.0,) * len(about.tasks),
     )
     return replace(model, about=about), Evaluation(scores, predictions, verdict)
 

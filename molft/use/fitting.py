@@ -136,7 +136,9 @@ def _standardized(data: Dataset, rows: NDArray[np.int64], about: About) -> Examp
 def _fit_forest(data: Dataset, about: About, options: Options, reporter: Reporter) -> Forest:
     """The forest on the training molecules. It can't use a bound: ``>10`` counts as 10 there."""
     train = data.split.train
-    reporter.line(f"forest: {options.trees} trees on fragment counts and descriptors of {len(train)} molecules")
+    reporter.line(
+        f"forest: {options.trees} trees on fragment counts and descriptors of {len(train)} molecules"
+    )
     forest = fit_forest(
         forest_features(data.block)[train],
         data.assay.labels[train],

@@ -1,7 +1,7 @@
 """A fine-tuned model: what it is on disk, and what it says about molecules.
 
-The folder holds ``config.json`` (what the model is), ``model.safetensors`` (the networks), ``forest.safetensors``
-and the reports. Nothing in it is code. ``config.json`` names the sha256 of the weight files, so a
+The folder holds ``config.json`` (what the model is), ``model.safetensors`` (the networks),
+``forest.safetensors`` and the reports. Nothing in it is code. ``config.json`` names the sha256 of the weight files, so a
 changed or truncated file is refused.
 """
 
@@ -18,6 +18,7 @@ import rdkit
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
+from torch import Tensor
 
 import molft
 from molft.chem.graphs import Graphs
@@ -115,7 +116,7 @@ def build_network(about: About, encoder: Encoder | None = None) -> Network:
     """A network of the model's shape around ``encoder``, or around a new one."""
     encoder = encoder or Encoder(about.encoder)
     readout = build_readout(about.readout, encoder.width)
-    width = int(readout.width)  # type: ignore[arg-type]
+    width = int(readout.width)
     return Network(encoder, readout, build_head(about.head, width, len(about.tasks)))
 
 
@@ -134,7 +135,7 @@ class Model:
         return replace(self.about.recipe, forest=self.about.answer != "network")
 
     def predict(self, smiles: Sequence[str]) -> pd.DataFrame:
-        """One row for every string, in order: ``smiles``, ``status`` (``ok`` or the reason), one column a task.
+        """One row for every string, in order: ``smiles``, ``status`` (``ok`` or why not), one column a task.
 
         A task's column is the probability of class 1, or the value in the label's unit; NaN for a row that
         is not ``ok``.
@@ -163,7 +164,9 @@ class Model:
             out["network"] = self.network_values(block.graphs)
         if {"forest", "blend"} & set(wanted):
             if self.forest is None or block.counts is None or block.descriptors is None:
-                raise MolftError("this model's answer needs its forest, which is missing; copy the whole folder")
+                raise MolftError(
+                    "this model's answer needs its forest, which is missing; copy the whole folder"
+                )
             out["forest"] = self.forest.predict(join_features(block.counts, block.descriptors))
         if "blend" in wanted:
             out["blend"] = (out["network"] + out["forest"]) / 2
@@ -178,7 +181,7 @@ class Model:
     def save(self, directory: Path) -> None:
         """Write the folder; ``config.json`` comes last, so an unfinished folder is not a model."""
         directory.mkdir(parents=True, exist_ok=True)
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         for number, network in enumerate(self.networks):
             tensors |= with_prefix(str(number), network.state_dict())
         hashes = {WEIGHTS: write_tensors(directory / WEIGHTS, tensors, {"format": FORMAT})}
@@ -201,15 +204,19 @@ def finish(about: About, raw: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def squash(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Logits as probabilities, float64 of the same shape; the most extreme ones neither overflow nor tie at 1."""
-    return expit(np.clip(logits.astype(np.float64), -30, 30))  # type: ignore[no-any-return]
+    """Logits as probabilities, float64 of the same shape; extreme ones neither overflow nor tie at 1."""
+    return expit(np.clip(logits.astype(np.float64), -30, 30))
 
 
 def load(directory: str | Path) -> Model:
     """Open a model folder; a missing, damaged or foreign one is a :class:`MolftError`."""
     folder = Path(directory)
     if not (folder / CONFIG).is_file():
-        hint = "an unfinished run: go on with molft finetune --resume" if folder.is_dir() else "there is no such folder"
+        hint = (
+            "an unfinished run: go on with molft finetune --resume"
+            if folder.is_dir()
+            else "there is no such folder"
+        )
         raise MolftError(f"{folder} is no molft model: no {CONFIG} ({hint})")
     config = read_json(folder / CONFIG)
     if config.get("format") != FORMAT:
@@ -229,6 +236,8 @@ def load(directory: str | Path) -> Model:
     forest = None
     if FOREST in hashes:
         if sha256(folder / FOREST) != hashes[FOREST]:
-            raise MolftError(f"{folder / FOREST} is not the file that was saved (sha256 differs); copy it again")
+            raise MolftError(
+                f"{folder / FOREST} is not the file that was saved (sha256 differs); copy it again"
+            )
         forest = load_forest(folder / FOREST)
     return Model(about, networks, forest, folder)

@@ -21,7 +21,7 @@ HISTORY = list[list[dict[str, Any]]]
 def write_record(
     directory: Path, model: Model, data: Dataset, evaluation: Evaluation, history: HISTORY
 ) -> None:
-    """Write ``metrics.json``, ``predictions.csv``, ``curation.json``, ``curation.txt`` and ``report.html``."""
+    """Write ``metrics.json``, ``predictions.csv``, ``curation.json`` and ``.txt``, and ``report.html``."""
     write_json(
         directory / "metrics.json",
         {"verdict": evaluation.verdict, "scores": evaluation.to_json(), "history": history},
