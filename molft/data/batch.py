@@ -83,13 +83,15 @@ def to_pyg_batch(graphs: Graphs) -> PygBatch:
 def from_pyg(molecules: Sequence[Data]) -> Graphs:
     """Packed graphs of ``Data`` objects whose edges come in consecutive pairs (i, j), (j, i).
 
-    Codes above 254, or edges that are not paired so, are a :class:`MolftError` that names the molecule.
+    Codes above 254, edges that are not paired so or that end outside the molecule are a
+    :class:`MolftError` that names the molecule.
     """
     if not molecules:
         raise MolftError("no Data object given; at least one is needed to tell the number of features")
     for row, data in enumerate(molecules):
+        _check_arrays(row, data, molecules[0])
         _check_pairs(row, data)
-    n_atoms = np.array([int(data.num_nodes) for data in molecules])
+    n_atoms = np.array([len(data.x) for data in molecules])
     n_bonds = np.array([data.edge_index.shape[1] // 2 for data in molecules])
     return Graphs(
         np.concatenate([data.x.numpy() for data in molecules]).astype(np.uint8),
@@ -100,18 +102,29 @@ def from_pyg(molecules: Sequence[Data]) -> Graphs:
     )
 
 
-def _check_pairs(row: int, data: Data) -> None:
+def _check_arrays(row: int, data: Data, first: Data) -> None:
+    """The codes are small integers, as many for each atom and bond as in the first molecule."""
     for name in ("x", "edge_index", "edge_attr"):
         if getattr(data, name, None) is None:
             raise MolftError(f"Data {row} has no {name}; x, edge_index and edge_attr are needed")
+    for name in ("x", "edge_attr"):
+        codes, width = getattr(data, name), getattr(first, name).shape[1:]
+        if codes.is_floating_point() or (codes.numel() and (int(codes.min()) < 0 or int(codes.max()) > 254)):
+            raise MolftError(f"Data {row}: {name} must hold integer codes from 0 to 254, got {codes.dtype}")
+        if codes.dim() != 2 or codes.shape[1:] != width:
+            raise MolftError(f"Data {row}: {name} has shape {tuple(codes.shape)}, Data 0 has rows of {width}")
+
+
+def _check_pairs(row: int, data: Data) -> None:
     even, odd = data.edge_index[:, ::2], data.edge_index[:, 1::2]
     paired = even.shape == odd.shape and torch.equal(even, odd.flip(0))
+    paired = paired and len(data.edge_attr) == data.edge_index.shape[1]
     if not paired or not torch.equal(data.edge_attr[::2], data.edge_attr[1::2]):
         raise MolftError(
             f"Data {row}: edges must come in pairs (i, j), (j, i) with equal features; "
             "torch_geometric.utils.to_undirected sorts them otherwise, so build them bond by bond"
         )
-    for name in ("x", "edge_attr"):
-        codes = getattr(data, name)
-        if codes.is_floating_point() or (codes.numel() and (int(codes.min()) < 0 or int(codes.max()) > 254)):
-            raise MolftError(f"Data {row}: {name} must hold integer codes from 0 to 254, got {codes.dtype}")
+    if even.numel() and not 0 <= int(even.min()) <= int(even.max()) < min(len(data.x), 1 << 16):
+        raise MolftError(
+            f"Data {row}: edges end at atoms {int(even.min())} to {int(even.max())} of {len(data.x)}"
+        )
