@@ -105,6 +105,8 @@ def finetune(
     """
     if len(task.train) < 2:
         raise MolftError(f"{len(task.train)} training molecule(s); at least two are needed")
+    if not np.isfinite(task.train.labels).any():
+        raise MolftError("no training molecule has a label; check the target columns and the split")
     optimizer = torch.optim.AdamW(_groups(task.network, task.plan), weight_decay=task.plan.weight_decay)
     best = {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
     progress = Progress()
