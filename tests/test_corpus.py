@@ -1,0 +1,124 @@
+"""Files of SMILES to a store: every distinct molecule once, every other row counted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from molft.chem.descriptors import fingerprint_counts
+from molft.chem.features import SNAP, featurize
+from molft.chem.prepare import Block
+from molft.data.corpus import CorpusCounts, pack_corpus
+from molft.data.store import open_store
+from molft.errors import MolftError
+from tests.packed import assert_same, read
+
+
+def no_extras(block: Block) -> dict[str, np.ndarray]:
+    """Graphs alone."""
+    return {}
+
+
+def targets(block: Block) -> dict[str, np.ndarray]:
+    """The fragment counts and the row in the block."""
+    assert block.counts is not None
+    return {"counts": block.counts, "row": block.index}
+
+
+def pack(paths: list[Path], directory: Path, **options: object) -> CorpusCounts:
+    """pack_corpus in this process, with SNAP codes and no extras unless said otherwise."""
+    return pack_corpus(paths, directory, "snap", **({"extras": no_extras, "workers": 0} | options))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Ethanol three times in two spellings, a salt, pentane and benzene, and three bad rows."""
+    first = tmp_path / "first.csv"
+    first.write_text("id,smiles\n1,CCO\n2,OCC\n3,[Na+].CC(=O)[O-]\n4,xyz\n5,CCCCC\n")
+    second = tmp_path / "second.smi"
+    second.write_text(f"c1ccccc1 benzene\nCCO ethanol\n{'C' * 101} too_long\n*C dummy\n")
+    return [first, second]
+
+
+def test_each_molecule_is_kept_once_where_it_came_first(files: list[Path], tmp_path: Path) -> None:
+    counts = pack(files, tmp_path / "store")
+    assert counts == CorpusCounts(
+        read=9, chosen=9, rejected={"parse": 1, "size": 1, "features": 1}, duplicates=2, kept=4
+    )
+    graphs, arrays, scheme = open_store(tmp_path / "store", verify=True)
+    expected, _, _ = featurize(read("CCO", "[Na+].CC(=O)[O-]", "CCCCC", "c1ccccc1"), SNAP)
+    assert_same(graphs, expected)  # as written: the salt keeps its sodium
+    assert (arrays, scheme) == ({}, "snap")
+
+
+def test_extras_belong_to_the_molecules_that_were_kept(files: list[Path], tmp_path: Path) -> None:
+    pack(files, tmp_path / "store", extras=targets)
+    _, arrays, _ = open_store(tmp_path / "store", verify=True)
+    mols = read("CCO", "[Na+].CC(=O)[O-]", "CCCCC", "c1ccccc1")
+    np.testing.assert_array_equal(arrays["counts"], fingerprint_counts(mols))
+    assert arrays["row"].tolist() == [0, 2, 4, 0]
+
+
+def test_worker_processes_give_the_same_bytes(files: list[Path], tmp_path: Path) -> None:
+    counts = [pack(files, tmp_path / str(n), extras=targets, workers=n) for n in (0, 1)]
+    assert counts[0] == counts[1]
+    alone, helped = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in "01")
+    assert alone == helped
+
+
+@pytest.fixture
+def alkanes(tmp_path: Path) -> Path:
+    """Ninety distinct molecules, the k-th with k + 1 atoms."""
+    path = tmp_path / "alkanes.smi"
+    path.write_text("".join(f"{'C' * n}\n" for n in range(1, 91)))
+    return path
+
+
+def test_a_sample_is_the_same_for_the_same_seed(alkanes: Path, tmp_path: Path) -> None:
+    chosen = {}
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        counts = pack([alkanes], tmp_path / name, sample=0.4, seed=seed)
+        assert counts.read == 90
+        assert counts.kept == counts.chosen == len(open_store(tmp_path / name)[0])
+        assert 20 < counts.kept < 52
+        chosen[name] = np.diff(open_store(tmp_path / name)[0].atom_ptr).tolist()
+    assert chosen["a"] == chosen["b"] != chosen["c"]
+
+
+def test_progress_hears_of_every_block(files: list[Path], tmp_path: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    pack(files, tmp_path / "store", progress=lambda counts: heard.append((counts.kept, counts.duplicates)))
+    assert heard == [(3, 1), (4, 2)]
+
+
+@pytest.mark.parametrize(("text", "sample"), [("xyz\nCC(C\n*C\n", 1.0), ("CCO\nCCN\n", 0.0)])
+def test_nothing_to_keep_is_an_error_and_leaves_no_store(text: str, sample: float, tmp_path: Path) -> None:
+    path = tmp_path / "bad.smi"
+    path.write_text("smiles\n" + text)
+    with pytest.raises(MolftError, match="no molecule to write"):
+        pack([path], tmp_path / "store", sample=sample)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.smi"]
+
+
+def test_a_missing_file_leaves_no_store(files: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(MolftError, match=r"missing\.smi"):
+        pack([files[0], tmp_path / "missing.smi"], tmp_path / "store")
+    assert not list(tmp_path.glob("store*"))
+
+
+def test_an_existing_store_is_not_touched(files: list[Path], tmp_path: Path) -> None:
+    pack(files[:1], tmp_path / "store")
+    with pytest.raises(MolftError, match="exists already"):
+        pack(files, tmp_path / "store")
+    assert len(open_store(tmp_path / "store", verify=True)[0]) == 3
+
+
+def test_every_row_of_a_real_library_is_accounted_for(real_data: Path, tmp_path: Path) -> None:
+    path = real_data / "library" / "broad_repurposing_library_6111.csv"
+    counts = pack([path, path], tmp_path / "store", sample=0.2)
+    assert counts.read == 2 * 6111
+    assert counts.chosen == counts.kept + counts.duplicates + sum(counts.rejected.values())
+    assert counts.duplicates > 100  # the second reading meets a fifth of the first
+    graphs, _, _ = open_store(tmp_path / "store", verify=True)
+    assert len(graphs) == counts.kept
+    assert np.diff(graphs.atom_ptr).max() <= 100
