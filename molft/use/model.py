@@ -21,6 +21,7 @@ from scipy.special import expit
 from torch import Tensor
 
 import molft
+from molft.chem.features import find_scheme
 from molft.chem.graphs import Graphs
 from molft.chem.prepare import Block, Recipe, prepare
 from molft.chem.smiles import Limits
@@ -35,6 +36,8 @@ from molft.model.readout import build_readout
 from molft.model.weights import check_fit, read_tensors, write_tensors
 from molft.train.checkpoint import part, with_prefix
 from molft.train.loop import predict
+from molft.train.plan import TASK_TYPES
+from molft.use.columns import free_names
 from molft.use.forest import Forest, join_features
 from molft.use.forest_file import load_forest, save_forest
 
@@ -89,14 +92,14 @@ class About:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> About:
-        """The inverse of :meth:`to_json`; a recipe this molft does not know is a :class:`MolftError`."""
+        """The inverse of :meth:`to_json`; what this molft can't follow is a :class:`MolftError`."""
         recipe = values["recipe"]
         if recipe["standardize"] not in (None, RECIPE):
             raise MolftError(
                 f"the model was made with standardisation {recipe['standardize']}, this molft has {RECIPE}: "
                 "molecules would be read differently; use the molft version it was made with"
             )
-        return cls(
+        about = cls(
             tasks=tuple(values["tasks"]),
             task_type=values["task_type"],
             answer=values["answer"],
@@ -110,6 +113,31 @@ class About:
             thresholds=tuple(values["thresholds"]),
             facts=values["facts"],
         )
+        _check(about)
+        return about
+
+
+def _check(about: About) -> None:
+    """Refuse, by a :class:`MolftError`, a description that contradicts itself."""
+    tasks, numbers = about.tasks, (about.centre, about.scale, about.thresholds)
+    faults = {
+        f"task type {about.task_type!r}": about.task_type not in TASK_TYPES,
+        f"answer {about.answer!r}": about.answer not in ANSWERS,
+        f"tasks {tasks}": not tasks or len(set(tasks)) < len(tasks),
+        f"{about.members} networks": about.members < 1,
+        f"centre, scale, thresholds {numbers}": not all(_are_numbers(n, len(tasks)) for n in numbers),
+        f"features {about.recipe.scheme!r} for an encoder of {about.encoder.scheme!r}": (
+            find_scheme(about.recipe.scheme) != find_scheme(about.encoder.scheme)
+        ),
+        "facts without names": not isinstance(about.facts, dict),
+    }
+    wrong = [fault for fault, holds in faults.items() if holds]
+    if wrong:
+        raise MolftError(f"the model's description makes no sense: {'; '.join(wrong)}")
+
+
+def _are_numbers(values: tuple[Any, ...], count: int) -> bool:
+    return len(values) == count and all(isinstance(value, int | float) for value in values)
 
 
 def build_network(about: About, encoder: Encoder | None = None) -> Network:
@@ -138,7 +166,7 @@ class Model:
         """One row for every string, in order: ``smiles``, ``status`` (``ok`` or why not), one column a task.
 
         A task's column is the probability of class 1, or the value in the label's unit; NaN for a row that
-        is not ``ok``.
+        is not ``ok``. A task called ``smiles`` or ``status`` gets ``_predicted`` after its name.
         """
         if isinstance(smiles, str):
             raise MolftError(f"predict takes a list of SMILES; for one molecule give [{smiles!r}]")
@@ -150,7 +178,8 @@ class Model:
         for bad in block.rejected:
             status[bad.row] = bad.status
         table = pd.DataFrame({"smiles": texts, "status": status})
-        return pd.concat([table, pd.DataFrame(values, columns=list(self.about.tasks))], axis=1)
+        names = free_names(self.about.tasks, list(table.columns))
+        return pd.concat([table, pd.DataFrame(values, columns=names)], axis=1)
 
     def answer(self, block: Block) -> NDArray[np.float64]:
         """Final predictions for the accepted molecules of a block, float64 [B, T]."""
@@ -219,13 +248,14 @@ def load(directory: str | Path) -> Model:
         )
         raise MolftError(f"{folder} is no molft model: no {CONFIG} ({hint})")
     config = read_json(folder / CONFIG)
-    if config.get("format") != FORMAT:
-        raise MolftError(f"{folder / CONFIG} has format {config.get('format')!r}; this molft reads {FORMAT}")
+    form = config.get("format") if isinstance(config, dict) else None
+    if form != FORMAT:
+        raise MolftError(f"{folder / CONFIG} has format {form!r}; this molft reads {FORMAT}")
     try:
         about = About.from_json(config["model"])
         hashes = config["sha256"]
         tensors, _ = read_tensors(folder / WEIGHTS, hashes[WEIGHTS])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MolftError(f"{folder / CONFIG} is not complete: {error}") from error
     networks = []
     for number in range(about.members):
