@@ -16,3 +16,12 @@ def real_data() -> Path:
     if not path.is_dir():
         pytest.fail(f"MOLFT_DATA is {folder!r}, which is not a folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a fine-tuned model of one task, ``active``, made in a moment; don't write into its folder."""
+    # Here, so that tests without a model don't wait for torch.
+    from tiny_model import save_model
+
+    return save_model(tmp_path_factory.mktemp("tiny") / "model")

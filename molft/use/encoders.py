@@ -1,0 +1,114 @@
+"""Pre-trained encoders by name, and what they make of molecules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from molft.chem.graphs import Graphs
+from molft.chem.prepare import Recipe, prepare
+from molft.data.batch import make_batch
+from molft.errors import MolftError
+from molft.files import read_json
+from molft.model.encoder import Encoder
+from molft.model.readout import Mean
+from molft.model.weights import CONFIG, load_encoder_files
+from molft.use.model import FORMAT, load
+
+SHIPPED = Path(__file__).resolve().parents[1] / "model" / "pretrained" / "default"
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class MoleculeEncoder:
+    """An encoder with the recipe by which it reads molecules, and its card (what it was trained on)."""
+
+    encoder: Encoder
+    recipe: Recipe
+    card: dict[str, Any]
+
+    def embed(self, smiles: Sequence[str]) -> NDArray[np.float32]:
+        """One vector for each SMILES, in order, float32 [B, D]; NaN for one that can't be read.
+
+        The mean of the final atom vectors (:class:`molft.model.readout.Mean`).
+        """
+        if isinstance(smiles, str):
+            raise MolftError(f"embed takes a list of SMILES; for one molecule give [{smiles!r}]")
+        block = prepare(list(smiles), self.recipe)
+        out = np.full((len(smiles), self.encoder.width), np.nan, np.float32)
+        out[block.index] = self.vectors(block.graphs)
+        return out
+
+    @torch.no_grad()
+    def vectors(self, graphs: Graphs) -> NDArray[np.float32]:
+        """One vector for each packed molecule, float32 [B, D]."""
+        self.encoder.eval()
+        device = next(self.encoder.parameters()).device
+        readout = Mean(self.encoder.width)
+        out = np.zeros((len(graphs), self.encoder.width), np.float32)
+        for start in range(0, len(graphs), _BATCH):
+            rows = np.arange(start, min(start + _BATCH, len(graphs)))
+            batch = make_batch(graphs.take(rows)).to(device)
+            out[rows] = readout(self.encoder(batch), batch.graph, batch.size).cpu().numpy()
+        return out
+
+
+def load_encoder(name: str | Path = "default") -> MoleculeEncoder:
+    """Open an encoder for embedding; see :func:`find_encoder` for the names.
+
+    That of a fine-tuned model reads molecules as the model does.
+    """
+    folder = encoder_folder(name)
+    if _is_model(folder):
+        return _first_encoder(folder)
+    encoder, card = load_encoder_files(folder)
+    return MoleculeEncoder(encoder, Recipe(scheme=encoder.config.scheme), card)
+
+
+def find_encoder(name: str | Path) -> tuple[Encoder, dict[str, Any]]:
+    """An encoder, in eval mode, and its card.
+
+    ``default`` is the one shipped with molft; else the folder of an encoder, or of a fine-tuned model,
+    whose first network's encoder is taken. What is neither is a :class:`MolftError`.
+    """
+    found = load_encoder(name)
+    return found.encoder, found.card
+
+
+def encoder_folder(name: str | Path) -> Path:
+    """The folder that holds ``config.json`` of an encoder or model; none is a :class:`MolftError`."""
+    if str(name) == "none":
+        raise MolftError("'none' is no encoder; give 'default', an encoder folder or a model folder")
+    folder = SHIPPED if str(name) == "default" else Path(name)
+    if (folder / CONFIG).is_file():
+        return folder
+    if folder == SHIPPED:
+        raise MolftError(
+            f"this installation came without the pre-trained encoder ({folder}); install molft from its "
+            "wheel, or give an encoder folder (molft pretrain and molft import-snap make one)"
+        )
+    raise MolftError(
+        f"{folder}: no encoder there (no {CONFIG}); give 'default', an encoder or a model folder"
+    )
+
+
+def _is_model(folder: Path) -> bool:
+    record = read_json(folder / CONFIG)
+    return isinstance(record, dict) and record.get("format") == FORMAT
+
+
+def _first_encoder(folder: Path) -> MoleculeEncoder:
+    """The encoder of a fine-tuned model's first network; its card names the tasks it was tuned on."""
+    model = load(folder)
+    card = {
+        "tuned_on": list(model.about.tasks),
+        "data": model.about.facts.get("data"),
+        "encoder": model.about.facts.get("encoder"),
+    }
+    return MoleculeEncoder(model.networks[0].encoder, model.about.recipe, card)
