@@ -1,8 +1,8 @@
 """A fine-tuned model: what it is on disk, and what it says about molecules.
 
 The folder holds ``config.json`` (what the model is), ``model.safetensors`` (the networks),
-``forest.safetensors`` and the reports. Nothing in it is code. ``config.json`` names the sha256 of the weight files, so a
-changed or truncated file is refused.
+``forest.safetensors`` and the reports. Nothing in it is code. ``config.json`` names the sha256 of the weight
+files, so a changed or truncated file is refused.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -27,18 +27,14 @@ def prepare_rows(
     A molecule that ends or hangs its process costs one row. ``on_rows`` is told how many rows are done.
     """
     done: list[Block] = []
-    starts = range(0, len(smiles), _BLOCK)
-    for start, block in zip(
-        starts, map_blocks(partial(prepare, recipe=recipe), _cut(smiles), workers=workers), strict=True
-    ):
+    starts = range(0, max(1, len(smiles)), _BLOCK)  # an empty table is one empty block
+    pieces = (list(smiles[start : start + _BLOCK]) for start in starts)
+    blocks = map_blocks(partial(prepare, recipe=recipe), pieces, workers=workers)
+    for start, block in zip(starts, blocks, strict=True):
         done.append(_shift(block, start))
         if on_rows:
             on_rows(min(start + _BLOCK, len(smiles)))
     return join_blocks(done, recipe)
-
-
-def _cut(smiles: Sequence[str]) -> Iterator[list[str]]:
-    return (list(smiles[start : start + _BLOCK]) for start in range(0, len(smiles), _BLOCK))
 
 
 def _shift(block: Block, start: int) -> Block:

@@ -75,11 +75,12 @@ def _split(
 
 
 def _measurable(split: Split, labels: NDArray[np.float32], task_type: str) -> bool:
-    """Whether some task has a score in the validation and in the test part."""
+    """Whether some task has a score in every part; one that was asked to be empty needs none."""
     if task_type == "regression":
-        return all(np.isfinite(labels[rows]).any() for rows in split)
+        return all(np.isfinite(labels[rows]).any() for rows in split if len(rows))
     tasks = [str(task) for task in range(labels.shape[1])]
     return all(
         any(min(pair) > 0 for pair in zip(part.positive, part.negative, strict=True))
         for part in summarize(split, labels, tasks, "classification").parts
+        if part.rows
     )
