@@ -8,7 +8,6 @@ checkpoint stood, bit for bit on a CPU.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -39,10 +38,12 @@ from molft.train.encoders import new_encoder
 from molft.train.objectives.descriptors import DescriptorValues, robust_scale
 from molft.train.objectives.fingerprints import FingerprintBits, fold, unfold
 from molft.train.objectives.masking import MaskedAtoms, choose_atoms
+from molft.train.reports import append_report, forget_reports
 from molft.train.schedule import epoch_order, split_evenly, warmup_cosine
 
 OBJECTIVES = ("masking", "descriptors", "fingerprints")
 _HELD_OUT = 4096  # molecules kept aside to watch the loss
+_REPORTS = "metrics.jsonl"
 _SUM_SCALE = 1 / 32  # brings sums over atoms to the size of means
 
 
@@ -62,10 +63,13 @@ class PretrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse unknown objectives by name."""
+        """Refuse unknown objectives by name, and what gives no training at all."""
         unknown = sorted(set(self.objectives) - set(OBJECTIVES))
         if unknown or not self.objectives:
             raise MolftError(f"objectives {unknown or 'none'}: expected some of {', '.join(OBJECTIVES)}")
+        for name, value in {"epochs": self.epochs, "batch_size": self.batch_size, **self.objectives}.items():
+            if not value > 0:
+                raise MolftError(f"{name} is {value}; it must be above 0")
 
 
 def target_arrays(block: Block) -> dict[str, NDArray[np.generic]]:
@@ -155,14 +159,18 @@ def pretrain(
     A finished or begun run in ``directory`` is refused unless ``resume``; then it continues.
     """
     graphs, arrays, scheme = open_store(store)
-    held = min(_HELD_OUT, len(graphs) // 10)
+    if len(graphs) < 2:
+        raise MolftError(f"{store} holds {len(graphs)} molecule(s); at least two are needed")
+    held = min(_HELD_OUT, max(1, len(graphs) // 10))
     order = np.random.default_rng([config.seed, 2**31]).permutation(len(graphs))
     corpus = _Corpus(graphs, arrays, np.sort(order[held:]), np.sort(order[:held]))
     model, optimizer = _build(corpus, scheme, config)
     checkpoint = directory / "checkpoint.safetensors"
     step = _restore(checkpoint, model, optimizer, config, resume)
     directory.mkdir(parents=True, exist_ok=True)
+    forget_reports(checkpoint.with_name(_REPORTS), step)
     _train(corpus, model, optimizer, step, checkpoint, checkpoint_every_s, report_every, on_report)
+    model.eval()
     return model.encoder
 
 
@@ -189,7 +197,15 @@ def _restore(
         raise MolftError(
             f"{path.parent} was begun with other options: {facts['config']}, now {_plain(config)}"
         )
-    model.load_state_dict(part("model", tensors))
+    weights = part("model", tensors)
+    # The scale of the descriptors comes from the molecules, the sizes of the tables from their features.
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if shapes != {name: tensor.shape for name, tensor in weights.items()} or not all(
+        torch.allclose(weights[f"descriptors.{name}"], model.descriptors.get_buffer(name))
+        for name in ("centre", "scale")
+    ):
+        raise MolftError(f"{path.parent} was begun on another store; continue it on the same one")
+    model.load_state_dict(weights)
     restore_optimizer(optimizer, part("optimizer", tensors))
     return int(facts["step"])
 
@@ -229,7 +245,7 @@ def _train(
                 }
                 facts["molecules_per_s"] = molecules / (time.monotonic() - reported)
                 reported, molecules = time.monotonic(), 0
-                _append(checkpoint.with_name("metrics.jsonl"), facts)
+                append_report(checkpoint.with_name(_REPORTS), facts)
                 if on_report:
                     on_report(facts)
             if now - saved > checkpoint_every_s or step == steps:
@@ -275,8 +291,3 @@ def _held_out_scores(corpus: _Corpus, model: Pretraining) -> dict[str, float]:
 def _save(path: Path, model: Pretraining, optimizer: torch.optim.Optimizer, step: int) -> None:
     tensors = with_prefix("model", model.state_dict()) | with_prefix("optimizer", optimizer_state(optimizer))
     save_checkpoint(path, tensors, {"step": step, "config": _plain(model.config)})
-
-
-def _append(path: Path, facts: dict[str, float]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps({name: round(value, 5) for name, value in facts.items()}) + "\n")
