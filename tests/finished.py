@@ -64,7 +64,12 @@ def finish(
             "plan": plan.to_json(),
         },
     )
-    return Model(about, [], None), data, _evaluation(about, data, noise, parts), _history(plan.epochs, classes)
+    return (
+        Model(about, [], None),
+        data,
+        _evaluation(about, data, noise, parts),
+        _history(plan.epochs, classes),
+    )
 
 
 def _dataset(

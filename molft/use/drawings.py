@@ -79,12 +79,10 @@ def draw_history(model: Model, history: Sequence[Sequence[Mapping[str, Any]]]) -
     """Learning curves of all networks; ``history`` holds the epochs of each."""
     plan = Plan.from_json(model.about.facts["plan"])
     lower = plan.select in LOWER_IS_BETTER
-    columns = {
-        name: [
-            np.array([_number(plan, name, record) for record in records], np.float64) for records in history
-        ]
+    epochs, losses, scores = (
+        [np.array([_number(plan, name, record) for record in records]) for records in history]
         for name in ("epoch", "train_loss", "valid_score")
-    }
+    )
     releases = [stage.epoch + 1 for stage in plan.stages[1:]]
     several = f"{len(history)} networks, the first drawn darkest. " if len(history) > 1 else ""
     caption = f"{several}The dot is the epoch that was kept."
@@ -92,7 +90,7 @@ def draw_history(model: Model, history: Sequence[Sequence[Mapping[str, Any]]]) -
         caption += " The score is in standard deviations of the training labels."
     if releases:
         caption += " Dotted: from here on more of the encoder was trained."
-    svg = draw_learning(*columns.values(), METRIC_NAMES[plan.select], lower, releases)
+    svg = draw_learning(epochs, losses, scores, METRIC_NAMES[plan.select], lower, releases)
     return Drawing(svg, caption)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -25,7 +26,7 @@ MOST_POINTS = 3000
 # Matplotlib knows no CSS variables, so colours that occur nowhere else stand for them.
 _INK, _MUTED, _LINE, _ACCENT = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
 _VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _LINE: "var(--line)", _ACCENT: "var(--accent)"}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 9,
     "axes.edgecolor": _LINE,
@@ -54,12 +55,12 @@ def draw_class_curves(labels: Array, probabilities: Array, name: str) -> str:
         false, true, _ = roc_curve(labels, probabilities)
         left.plot([0, 1], [0, 1], color=_LINE, linestyle="--", linewidth=1)
         left.plot(false, true, color=_ACCENT)
-        left.set(title="ROC", xlabel="share of inactives called", ylabel="share of actives found")
+        left.set(title="ROC", xlabel="share of negatives called", ylabel="share of positives found")
         precision, recall, _ = precision_recall_curve(labels, probabilities, drop_intermediate=True)
         right.axhline(labels.mean(), color=_LINE, linestyle="--", linewidth=1)
         right.plot(recall, precision, color=_ACCENT, drawstyle="steps-post")
         right.set(
-            title="Precision and recall", xlabel="share of actives found", ylabel="actives among called"
+            title="Precision and recall", xlabel="share of positives found", ylabel="positives among called"
         )
         for axes in (left, right):
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")

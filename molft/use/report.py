@@ -35,6 +35,7 @@ from molft.use.score_rows import (
     shown_part,
 )
 from molft.use.scores import Score, Scores, score
+from molft.use.text import shorten
 
 _TEMPLATE = "report.html.jinja"
 _LISTED = 3  # rows shown of each kind of curation
@@ -74,7 +75,7 @@ def render_report(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["count"] = "{:,}".format
-    environment.filters["short"] = _short
+    environment.filters["short"] = shorten
     source = files("molft.use").joinpath(_TEMPLATE).read_text(encoding="utf-8")
     about, part = model.about, shown_part(evaluation)
     split = summarize(data.split, data.assay.labels, about.tasks, about.task_type)  # type: ignore[arg-type]
@@ -230,7 +231,3 @@ def _provenance(model: Model, data: Dataset, split: SplitSummary) -> list[tuple[
 
 def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _short(text: str, length: int = 70) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

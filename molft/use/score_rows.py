@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from molft.train.plan import Plan
 from molft.use.evaluate import Evaluation, turn
 from molft.use.model import About
 from molft.use.scores import Score, Scores
@@ -47,8 +48,8 @@ def overall(scores: Scores) -> dict[str, Score]:
 
 
 def chosen_metric(about: About) -> str:
-    """The metric that chose epoch and answer."""
-    return str(about.facts["plan"]["select"])
+    """The metric that chose epoch and answer; a model without a readable plan is a :class:`MolftError`."""
+    return Plan.from_json(about.facts["plan"]).select
 
 
 def listed_tasks(evaluation: Evaluation, about: About, most: int = 8) -> list[str]:
