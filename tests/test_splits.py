@@ -1,4 +1,4 @@
-"""Which split a fine-tuning gets: what it asked for, or the strictest one that leaves something to measure."""
+"""Which split a fine-tuning gets: the one it asked for, or the strictest that leaves something to measure."""
 
 import numpy as np
 import pytest

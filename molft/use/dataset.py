@@ -90,6 +90,11 @@ def build_dataset(
         seed=options.seed,
         column=None if options.split in SPLITS else _own_parts(frame[options.split].tolist(), assay),
     )
+    if not len(split.valid):
+        raise MolftError(
+            f"split sizes {options.split_sizes} leave no validation part, which has to choose the epoch and "
+            "the answer; give it a share, such as 0.8,0.1,0.1"
+        )
     summary = summarize(split, assay.labels, assay.names, assay.task_type)
     reporter.line(f"split: {name}\n{summary.text()}")
     source = source | {"split": summary.to_json()}

@@ -67,11 +67,7 @@ def evaluate(model: Model, parts: dict[str, tuple[Block, Examples]], select: str
     predictions = {part: model.answers(block, every=True) for part, (block, _) in parts.items()}
     about = model.about
     valid = parts["valid"][1]
-    ranks = {}
-    for answer in predictions["valid"]:
-        found = _score(model, valid, predictions["valid"][answer], None, resamples=0).mean[select].value
-        ranks[answer] = turn(select, found)
-    answer, verdict = choose_answer(ranks, select)
+    answer, verdict = choose_answer(rank_answers(model, valid, predictions["valid"], select), select)
     thresholds = {}
     for name, values in predictions["valid"].items():
         thresholds[name] = (
@@ -91,6 +87,28 @@ def evaluate(model: Model, parts: dict[str, tuple[Block, Examples]], select: str
         thresholds=tuple(chosen.tolist()) if chosen is not None else (0.0,) * len(about.tasks),
     )
     return replace(model, about=about), Evaluation(scores, predictions, verdict)
+
+
+def rank_answers(
+    model: Model, valid: Examples, predictions: dict[str, NDArray[np.float64]], select: str
+) -> dict[str, float | None]:
+    """Mean validation score of each answer, higher is better, over the tasks where all answers have one.
+
+    So nobody wins by keeping silent where a task is hard (a forest has no answer for a task without
+    training labels). None where there is no such task. Errors of several tasks count in units of each
+    task's spread, lest the one with the largest numbers decides alone.
+    """
+    about = model.about
+    units = np.mean(about.scale) / np.asarray(about.scale)
+    found = {}
+    for name, values in predictions.items():
+        tasks = _score(model, valid, values, None, resamples=0).tasks
+        # An undefined value is None, which NumPy makes NaN.
+        found[name] = np.array([tasks[task][select].value for task in about.tasks], np.float64) * units
+    shared = np.isfinite(list(found.values())).all(axis=0)
+    if not shared.any():
+        return dict.fromkeys(found)
+    return {name: turn(select, float(values[shared].mean())) for name, values in found.items()}
 
 
 def choose_answer(ranks: dict[str, float | None], select: str) -> tuple[str, str]:
