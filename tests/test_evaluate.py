@@ -53,7 +53,7 @@ def part(smiles: list[str], labels: np.ndarray) -> tuple[object, Examples]:
 @pytest.mark.parametrize(
     ("ranks", "answer", "verdict"),
     [
-        ({"network": 0.7, "forest": 0.8, "blend": 0.75}, "forest", "forest: best validation roc_auc (network"),
+        ({"network": 0.7, "forest": 0.8, "blend": 0.75}, "forest", "forest: best validation roc_auc (netw"),
         ({"network": 0.7, "forest": 0.8, "blend": 0.81}, "blend", "blend: best"),
         ({"network": 0.9, "forest": 0.8, "blend": 0.85}, "network", "network: best"),
         ({"network": 0.8, "forest": 0.8, "blend": 0.8}, "network", "network: best"),  # a tie: the simpler

@@ -103,7 +103,7 @@ def build_dataset(
 
 def _own_parts(values: list[str], assay: Assay) -> list[str]:
     """The user's part of each molecule; rows of one molecule must agree."""
-    parts = [{values[row] for row in rows} for rows in assay.rows]
+    parts = [{values[row].strip().lower() for row in rows} for rows in assay.rows]
     mixed = [place for place, found in enumerate(parts) if len(found) > 1]
     if mixed:
         rows = ", ".join(str(row + 1) for row in assay.rows[mixed[0]])

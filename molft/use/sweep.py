@@ -24,6 +24,7 @@ import molft
 from molft.chem.prepare import Block, Recipe
 from molft.errors import MolftError
 from molft.files import sha256
+from molft.use.columns import free_names
 from molft.use.library import Library, Portion, expect_rows, open_library, prepare_library
 from molft.use.output import write_rows
 from molft.use.parts import Tally, claim, count_parts, read_parts, write_part
@@ -150,20 +151,6 @@ def sweep(
         library.smiles_column,
         library.found,
     )
-
-
-def free_names(wanted: tuple[str, ...], taken: list[str]) -> list[str]:
-    """Names for new columns that don't clash with those of the library, nor with each other.
-
-    >>> free_names(("status", "pIC50"), ["smiles", "pIC50"])
-    ['status', 'pIC50_predicted']
-    """
-    names: list[str] = []
-    for name in wanted:
-        while name in taken or name in names:
-            name += "_predicted"
-        names.append(name)
-    return names
 
 
 def _check(job: Job) -> None:
