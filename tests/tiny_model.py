@@ -17,7 +17,7 @@ MOLECULES = tuple(
     ["C" * n for n in range(1, 11)]
     + ["c1ccccc1" + "C" * n for n in range(10)]
     + ["OC(=O)" + "C" * n + "N" for n in range(1, 6)]
-    + ["C1CC1", "C[N+](C)(C)C", "C[C@H](N)C(=O)O", "F/C=C/F", "Clc1ccncc1"]
+    + ["C1CC1", "C[N+](C)(C)C", "C[C@H](N)C(=O)O", "F/C=C/C", "Clc1ccncc1"]
 )
 
 
