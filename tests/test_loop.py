@@ -19,6 +19,7 @@ from molft.train.finetune import Task, finetune
 from molft.train.loop import freeze_states, predict
 from molft.train.plan import Stage, make_plan
 from tests.series import block_of, halogen_examples, pyridines
+from tests.train_deeds import same, weights
 
 LAYERS, WIDTH = 3, 8
 
@@ -56,10 +57,10 @@ def test_predictions_follow_the_order_of_the_molecules(graphs: Graphs) -> None:
 
 def test_predicting_trains_nothing_and_ends_in_eval_mode(graphs: Graphs) -> None:
     model = network().train()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    before = weights(model)
     predict(model, graphs)
     assert not model.training
-    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert same(before, weights(model))
 
 
 @pytest.mark.parametrize("readout", ["mean", "max", "attention", "set2set2"])
