@@ -24,9 +24,10 @@ def choose_atoms(
     if molecules is not None:
         wanted = wanted * molecules
     # Shuffle the atoms inside each molecule, then take the first ones.
-    order = torch.argsort(torch.rand(len(graph), generator=generator, dtype=torch.float64) + graph)
+    draw = torch.rand(len(graph), generator=generator, dtype=torch.float64, device=graph.device)
+    order = torch.argsort(draw + graph)
     first = torch.cumsum(counts, 0) - counts
-    rank = torch.arange(len(graph)) - first[graph]
+    rank = torch.arange(len(graph), device=graph.device) - first[graph]
     return order[rank < wanted[graph]].sort().values
 
 

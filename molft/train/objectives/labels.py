@@ -1,0 +1,57 @@
+"""Supervised pre-training on many assays at once, most labels missing (Hu, Liu et al., ICLR 2020, 3.2.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SupervisedLabels(nn.Module):
+    """Predict the known labels of each molecule from the mean of its atoms' states.
+
+    Classes (0 and 1) by cross-entropy; numbers by smooth-L1 on values brought to mean 0 and deviation 1 for
+    each task.
+    """
+
+    def __init__(self, width: int, mean: Tensor, deviation: Tensor, classes: bool) -> None:
+        super().__init__()
+        self.classes = classes
+        self.head = nn.Linear(width, len(mean))
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    def forward(self, average: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss over the known labels, and a score; a batch without labels gives 0 and 0.
+
+        The score is the share of classes that are right, or of the numbers' variance that is explained.
+        Shapes: average [B, width]; labels [B, T], NaN where missing.
+        """
+        known = torch.isfinite(labels)
+        out = self.head(average)[known]
+        if len(out) == 0:
+            nothing = average.sum() * 0
+            return nothing, nothing.detach()
+        if self.classes:
+            loss = F.binary_cross_entropy_with_logits(out, labels[known])
+            return loss, ((out > 0) == (labels[known] > 0)).float().mean()
+        target = ((labels - self.get_buffer("mean")) / self.get_buffer("deviation"))[known]
+        residual = (out.detach() - target).square().mean()
+        return F.smooth_l1_loss(out, target), 1 - residual / target.square().mean().clamp(min=1e-9)
+
+
+def label_scale(labels: NDArray[np.floating]) -> tuple[Tensor, Tensor, bool]:
+    """Mean and deviation of each task over its known labels, float32 [T] each; whether all are classes.
+
+    A task without two different labels has deviation 1, without any label mean 0. Shapes: labels [L, T].
+    """
+    values = labels.astype(np.float64)
+    known = np.isfinite(values)
+    counts = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values, 0.0).sum(axis=0) / counts
+    deviation = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / counts)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    classes = bool(np.isin(values[known], (0.0, 1.0)).all())
+    return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(deviation.astype(np.float32)), classes
