@@ -11,10 +11,12 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from molft.errors import MolftError
 from molft.files import read_json, sha256, write_json
 from molft.use.dataset import read_dataset
+from molft.use.encoders import encoder_folder
 from molft.use.evaluate import Evaluation
 from molft.use.fitting import fit, start_encoder
 from molft.use.model import CONFIG, Model
@@ -47,29 +49,43 @@ def finetune(
 
 
 def _begin(table: Path, directory: Path, options: Options, resume: bool) -> None:
-    """Claim the folder for this table and these options."""
+    """Claim the folder for this table, encoder and these options."""
     if (directory / CONFIG).exists():
         raise MolftError(f"{directory} holds a finished model; choose another folder for a new one")
-    # Through JSON, as the file will give it back. What changes the speed only may differ between the runs.
-    chosen = json.loads(json.dumps({**asdict(options), "device": None, "workers": None}))
-    digest = sha256(table)
     begun = directory / "run" / "run.json"
+    run = _identify(table, options)
     if not begun.exists():
-        if directory.is_dir() and any(directory.iterdir()):
+        if any(path.is_file() and not path.name.startswith(".tmp-") for path in directory.rglob("*")):
             raise MolftError(f"{directory} is not empty and holds no molft run; choose another folder")
-        begun.parent.mkdir(parents=True, exist_ok=True)
-        write_json(begun, {"table": digest, "options": chosen})
+        try:
+            begun.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MolftError(f"{directory}: can't be made a folder: {error.strerror}") from error
+        write_json(begun, run)
         return
     if not resume:
         raise MolftError(f"{directory} holds an unfinished run; go on with --resume, or remove the folder")
     known = read_json(begun)
-    if known["table"] != digest:
-        raise MolftError(
-            f"{table} has changed since the run in {directory} was begun; remove the folder to start anew"
-        )
-    changed = [name for name, value in chosen.items() if known["options"].get(name) != value]
+    if not isinstance(known, dict) or known.keys() != run.keys() or not isinstance(known["options"], dict):
+        raise MolftError(f"{begun} was not written by this molft; remove the folder to start anew")
+    for what, name in (("table", table), ("encoder", options.encoder)):
+        if known[what] != run[what] and known["options"].get(what) == run["options"].get(what):
+            raise MolftError(
+                f"{name} has changed since the run in {directory} was begun; remove the folder to start anew"
+            )
+    changed = [name for name, value in run["options"].items() if known["options"].get(name) != value]
     if changed:
         was = ", ".join(f"{name} was {known['options'].get(name)!r}" for name in changed)
         raise MolftError(
             f"the run in {directory} was begun with other options ({was}); use the same with --resume"
         )
+
+
+def _identify(table: Path, options: Options) -> dict[str, Any]:
+    """What must be the same for a run to go on, as it comes back from JSON."""
+    encoder = None if options.encoder == "none" else sha256(encoder_folder(options.encoder) / CONFIG)
+    # What changes the speed only may differ between the runs.
+    chosen = {**asdict(options), "device": None, "workers": None}
+    run = {"table": sha256(table), "encoder": encoder, "options": chosen}
+    plain: dict[str, Any] = json.loads(json.dumps(run))
+    return plain

@@ -146,7 +146,7 @@ def _fit_forest(data: Dataset, about: About, options: Options, reporter: Reporte
         about.tasks,
         trees=options.trees,
         seed=options.seed,
-        jobs=options.workers,
+        jobs=max(1, options.workers),  # 0 workers: in this process
     )
     for note in forest.notes:
         reporter.line(f"forest: {note}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from molft.data.groups import SIZES, Sizes
+from molft.errors import MolftError
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,20 @@ class Options:
     seed: int = 0
     device: str = "cpu"
     workers: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse, by a :class:`MolftError`, numbers that nothing can be made with."""
+        limits = {
+            "ensemble_size": (0, 1000),
+            "trees": (1, 100_000),
+            "seed": (0, 2**32 - 1),
+            "workers": (0, 4096),
+        }
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or not least <= value <= most:
+                what = name.replace("_", " ")
+                raise MolftError(f"{what} is {value!r}; expected an int from {least} to {most}")
 
 
 class Reporter(Protocol):
