@@ -179,11 +179,13 @@ def _plan(job: Job, question: Question, library: Library) -> dict[str, Any]:
 
 
 def _fingerprint(library: str | Path) -> object:
-    """The sha256 of a file, or of each file of a folder; None for standard input."""
+    """The sha256 of a file, or of each parquet file of a folder; None for standard input."""
     if str(library) == "-":
         return None
     path = Path(library)
-    return {file.name: sha256(file) for file in sorted(path.glob("*"))} if path.is_dir() else sha256(path)
+    if path.is_dir():
+        return {file.name: sha256(file) for file in sorted(path.glob("*.parquet"))}
+    return sha256(path)
 
 
 def _fill(portion: Portion, names: list[str], question: Question) -> tuple[pa.Table, Tally]:
