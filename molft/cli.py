@@ -6,15 +6,15 @@ Heavy imports stand inside the commands, so that ``molft --help`` answers at onc
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from molft.command import Device, Encoder, Resume, Seed, Workers, count_cores, find_device, friendly_errors
+from molft.pretrain_command import pretrain
 
 app = typer.Typer(
     help="Predict molecular properties from SMILES, starting from a pre-trained graph network.",
@@ -51,28 +51,6 @@ class Loss(StrEnum):
     huber = "huber"
 
 
-Encoder = Annotated[str, typer.Option(help="'default' (shipped with molft), 'none', or a folder.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
-Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda' or 'cuda:1'.")]
-Workers = Annotated[int | None, typer.Option(help="Processes that read molecules.  [default: all cores]")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")]
-
-
-@contextmanager
-def _messages() -> Iterator[None]:
-    """Turn errors a user can mend into one line and exit code 1; Ctrl-C into exit code 130."""
-    from molft.errors import MolftError
-
-    try:
-        yield
-    except MolftError as error:
-        typer.echo(f"molft: {error}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        typer.echo("molft: interrupted; --resume goes on from here where the command has it", err=True)
-        raise typer.Exit(130) from error
-
-
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the demo's files.")] = Path(
@@ -82,13 +60,13 @@ def demo(
     workers: Workers = None,
 ) -> None:
     """Fine-tune on a real assay, screen 5,000 compounds with the model, and show what came out."""
-    with _messages():
+    with friendly_errors():
         from molft.use.demo import write_demo_files
 
         assay, library = write_demo_files(out)
-        _finetune(assay, out / "model", resume=False, seed=seed, workers=_cores(workers))
+        _finetune(assay, out / "model", resume=False, seed=seed, workers=count_cores(workers))
         ranked = out / "ranked.csv"
-        _screen(library, out / "model", ranked, top=100, workers=_cores(workers))
+        _screen(library, out / "model", ranked, top=100, workers=count_cores(workers))
         typer.echo(_head(ranked, 6))
         typer.echo(f"model: {out / 'model'}  (read report.html there)\nranked library: {ranked}")
 
@@ -130,7 +108,7 @@ def finetune(
     resume: Resume = False,
 ) -> None:
     """Fine-tune the encoder on an assay; report it beside a random forest on the same split."""
-    with _messages():
+    with friendly_errors():
         _finetune(
             assay,
             out,
@@ -148,8 +126,8 @@ def finetune(
             epochs=epochs,
             batch_size=batch_size,
             seed=seed,
-            device=_device(device),
-            workers=_cores(workers),
+            device=find_device(device),
+            workers=count_cores(workers),
         )
 
 
@@ -181,7 +159,7 @@ def screen(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
     """Predict for every row of a library, in order, or for the best ones, ranked."""
-    with _messages():
+    with friendly_errors():
         _screen(
             library,
             model,
@@ -190,7 +168,7 @@ def screen(
             by=by,
             ascending=ascending,
             smiles_column=smiles_column,
-            workers=_cores(workers),
+            workers=count_cores(workers),
             resume=resume,
             overwrite=overwrite,
         )
@@ -216,7 +194,7 @@ def embed(
     workers: Workers = None,
 ) -> None:
     """Write the encoder's vector of every molecule."""
-    with _messages():
+    with friendly_errors():
         from molft.use.console import ConsoleReporter
         from molft.use.embed import embed as run
 
@@ -226,49 +204,13 @@ def embed(
             out,
             encoder=encoder,
             smiles_column=smiles_column,
-            workers=_cores(workers),
+            workers=count_cores(workers),
             progress=reporter.progress,
         )
         reporter.line(summary.text())
 
 
-@app.command()
-def pretrain(
-    corpus: Annotated[list[Path], typer.Argument(help="SMILES files: smi, csv, txt, .gz, .xz, ...")],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="Folder for the store, the checkpoint and the encoder.")
-    ],
-    objectives: Annotated[
-        str, typer.Option(help="Names and weights of masking, descriptors, fingerprints.")
-    ] = "masking:1,descriptors:1,fingerprints:1",
-    features: Annotated[str, typer.Option(help="Atom and bond codes: ogb or snap.")] = "ogb",
-    epochs: Annotated[int, typer.Option(min=1)] = 2,
-    batch_size: Annotated[int, typer.Option(min=2)] = 256,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 1e-3,
-    sample: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the rows to use.")] = 1.0,
-    seed: Seed = 0,
-    workers: Workers = None,
-    resume: Resume = False,
-) -> None:
-    """Pre-train an encoder on a corpus of SMILES."""
-    with _messages():
-        from molft.train.pretrain import PretrainConfig
-        from molft.use.console import ConsoleReporter
-        from molft.use.corpus import pretrain_on_files
-
-        config = PretrainConfig(
-            _weights(objectives), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
-        )
-        pretrain_on_files(
-            corpus,
-            out,
-            config,
-            features=features,
-            sample=sample,
-            workers=_cores(workers),
-            resume=resume,
-            reporter=ConsoleReporter(),
-        )
+app.command()(pretrain)
 
 
 @app.command("import-snap")
@@ -280,7 +222,7 @@ def import_snap(
     ] = None,
 ) -> None:
     """Turn a released SNAP checkpoint into a molft encoder."""
-    with _messages():
+    with friendly_errors():
         from molft.files import sha256
         from molft.model.weights import import_snap as read
         from molft.model.weights import save_encoder
@@ -298,7 +240,7 @@ def info(
     directory: Annotated[str, typer.Argument(help="A model or encoder folder, or 'default'.")],
 ) -> None:
     """Say what a model is, what it was trained on, and how it scored."""
-    with _messages():
+    with friendly_errors():
         from molft.use.info import describe
 
         typer.echo(describe(directory))
@@ -312,40 +254,6 @@ def _sizes(text: str) -> tuple[float, float, float]:
             f"--split-sizes {text}: expected three numbers such as 0.8,0.1,0.1"
         ) from error
     return train, valid, test
-
-
-def _weights(text: str) -> dict[str, float]:
-    """``masking:1,descriptors:0.5`` as names and weights; a name alone weighs 1."""
-    out = {}
-    for item in text.split(","):
-        name, _, weight = item.strip().partition(":")
-        try:
-            out[name] = float(weight or 1)
-        except ValueError as error:
-            raise typer.BadParameter(f"--objectives {item}: the weight must be a number") from error
-    return out
-
-
-def _cores(workers: int | None) -> int:
-    return (
-        workers
-        if workers is not None
-        else len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
-
-
-def _device(name: str) -> str:
-    import torch
-
-    from molft.errors import MolftError
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise MolftError(f"--device {name}: torch sees no CUDA device here; use --device cpu")
-    return name
 
 
 def _head(path: Path, lines: int) -> str:

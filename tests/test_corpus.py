@@ -9,6 +9,7 @@ from molft.chem.descriptors import fingerprint_counts
 from molft.chem.features import SNAP, featurize
 from molft.chem.prepare import Block
 from molft.data.corpus import CorpusCounts, pack_corpus
+from molft.data.packed_corpus import Corpus, open_corpus
 from molft.data.store import open_store
 from molft.errors import MolftError
 from tests.packed import assert_same, read
@@ -30,6 +31,12 @@ def pack(paths: list[Path], directory: Path, **options: object) -> CorpusCounts:
     return pack_corpus(paths, directory, "snap", **({"extras": no_extras, "workers": 0} | options))
 
 
+def verified(store: Path) -> Corpus:
+    """The corpus, after every byte was checked."""
+    open_store(store, verify=True)
+    return open_corpus(store)
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """Ethanol three times in two spellings, a salt, pentane and benzene, and three bad rows."""
@@ -45,10 +52,10 @@ def test_each_molecule_is_kept_once_where_it_came_first(files: list[Path], tmp_p
     assert counts == CorpusCounts(
         read=9, chosen=9, rejected={"parse": 1, "size": 1, "features": 1}, duplicates=2, kept=4
     )
-    graphs, arrays, scheme = open_store(tmp_path / "store", verify=True)
+    corpus = verified(tmp_path / "store")
     expected, _, _ = featurize(read("CCO", "[Na+].CC(=O)[O-]", "CCCCC", "c1ccccc1"), SNAP)
-    assert_same(graphs, expected)  # as written: the salt keeps its sodium
-    assert (arrays, scheme) == ({}, "snap")
+    assert_same(corpus.take(np.arange(4)), expected)  # as written: the salt keeps its sodium
+    assert (corpus.arrays, corpus.scheme, corpus.labels) == ({}, SNAP, None)
 
 
 def test_extras_belong_to_the_molecules_that_were_kept(files: list[Path], tmp_path: Path) -> None:

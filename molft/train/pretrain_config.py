@@ -24,6 +24,7 @@ class PretrainConfig:
         contrasts see one part.
     masked_share: share of the molecules with hidden atoms or bonds; the encoder sees whole ones too.
     precision: "bf16" computes layers in 16 bits; "auto" does so on CUDA.
+    init: sha256 of the encoder to start from, or "".
     """
 
     objectives: Mapping[str, float]
@@ -39,6 +40,7 @@ class PretrainConfig:
     width: int = 300
     jk: str = "last"
     precision: str = "auto"
+    init: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:

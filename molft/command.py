@@ -1,0 +1,51 @@
+"""What the commands share: options of one meaning everywhere, and errors told in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+Encoder = Annotated[str, typer.Option(help="'default' (shipped with molft), 'none', or a folder.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
+Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda' or 'cuda:1'.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that read molecules.  [default: all cores]")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")]
+
+
+@contextmanager
+def friendly_errors() -> Iterator[None]:
+    """Turn errors a user can mend into one line and exit code 1; Ctrl-C into exit code 130."""
+    from molft.errors import MolftError
+
+    try:
+        yield
+    except MolftError as error:
+        typer.echo(f"molft: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("molft: interrupted; --resume goes on from here where the command has it", err=True)
+        raise typer.Exit(130) from error
+
+
+def count_cores(workers: int | None) -> int:
+    """The number that was asked for, or else of the cores this process may use."""
+    if workers is not None:
+        return workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def find_device(name: str) -> str:
+    """The device that "auto" means here; CUDA where torch sees none is a :class:`MolftError`."""
+    import torch
+
+    from molft.errors import MolftError
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise MolftError(f"--device {name}: torch sees no CUDA device here; use --device cpu")
+    return name

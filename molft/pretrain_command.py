@@ -1,0 +1,140 @@
+"""The command ``molft pretrain``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from molft.command import Device, Resume, Seed, Workers, count_cores, find_device, friendly_errors
+
+
+class ContextMode(StrEnum):
+    """What a neighbourhood is compared with."""
+
+    cbow = "cbow"
+    skipgram = "skipgram"
+
+
+class Precision(StrEnum):
+    """Of the layers' arithmetic."""
+
+    auto = "auto"
+    float32 = "float32"
+    bf16 = "bf16"
+
+
+Corpus = Annotated[list[Path], typer.Argument(help="SMILES files: smi, csv, txt, .gz, .xz, ...")]
+Out = Annotated[
+    Path, typer.Option("-o", "--out", help="Folder for the store, the checkpoint and the encoder.")
+]
+Objectives = Annotated[
+    str,
+    typer.Option(
+        help="Names and weights, as masking:1,context:0.5: masking, bonds, structure, edges, context, infomax, "
+        "contrastive, descriptors, fingerprints, labels."
+    ),
+]
+Features = Annotated[str, typer.Option(help="Atom and bond codes: ogb or snap.")]
+Init = Annotated[Path | None, typer.Option(help="Encoder folder to start from.")]
+Positive = Annotated[int, typer.Option(min=1)]
+Knowledge = Annotated[str, typer.Option(help="last, sum, max or concat: which layers make the vector.")]
+BatchSize = Annotated[int, typer.Option(min=2, help="Molecules of a step, in all.")]
+Accumulate = Annotated[int, typer.Option(min=1, help="Parts in which a process computes its share.")]
+Rate = Annotated[float, typer.Option(min=0.0)]
+Sample = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the rows to use.")]
+Elements = Annotated[str, typer.Option(help="Only molecules of these, as C,N,O,S.  [default: all]")]
+Atoms = Annotated[int, typer.Option(min=1, help="Heavy atoms of a molecule.")]
+Labels = Annotated[Path | None, typer.Option(help="Table with labels, for the objective labels.")]
+LabelColumns = Annotated[str, typer.Option(help="a,b,c or CHEMBL*; found if not given.")]
+LeaveOut = Annotated[
+    bool,
+    typer.Option("--leave-out-benchmarks", help="Drop MoleculeNet's test molecules; always with labels."),
+]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the MoleculeNet files.")]
+
+
+def pretrain(
+    corpus: Corpus,
+    out: Out,
+    objectives: Objectives = "masking:1,descriptors:1,fingerprints:1",
+    context_mode: ContextMode = ContextMode.cbow,
+    features: Features = "ogb",
+    init: Init = None,
+    layers: Positive = 5,
+    width: Positive = 300,
+    jk: Knowledge = "last",
+    epochs: Positive = 2,
+    batch_size: BatchSize = 256,
+    accumulate: Accumulate = 1,
+    learning_rate: Rate = 1e-3,
+    sample: Sample = 1.0,
+    elements: Elements = "",
+    fewest_atoms: Atoms = 1,
+    most_atoms: Atoms = 100,
+    labels: Labels = None,
+    label_columns: LabelColumns = "",
+    leave_out_benchmarks: LeaveOut = False,
+    data_dir: DataDir = None,
+    precision: Precision = Precision.auto,
+    device: Device = "auto",
+    seed: Seed = 0,
+    workers: Workers = None,
+    resume: Resume = False,
+) -> None:
+    """Pre-train an encoder on a corpus of SMILES.
+
+    On several GPUs or machines, start it with torchrun: torchrun --nproc-per-node 4 -m molft pretrain ...
+    """
+    with friendly_errors():
+        from molft.train.pretrain_config import PretrainConfig
+        from molft.use.console import ConsoleReporter
+        from molft.use.corpus import CorpusOptions, pretrain_on_files
+
+        config = PretrainConfig(
+            _weights(objectives),
+            epochs=epochs,
+            batch_size=batch_size,
+            parts=accumulate,
+            learning_rate=learning_rate,
+            context_mode=context_mode.value,
+            layers=layers,
+            width=width,
+            jk=jk,
+            precision=precision.value,
+            seed=seed,
+        )
+        options = CorpusOptions(
+            features=features,
+            sample=sample,
+            elements=_names(elements),
+            fewest_atoms=fewest_atoms,
+            most_atoms=most_atoms,
+            labels=labels,
+            label_columns=_names(label_columns),
+            leave_out_benchmarks=leave_out_benchmarks,
+            data_dir=data_dir,
+            workers=count_cores(workers),
+        )
+        where, reporter = find_device(device), ConsoleReporter()
+        pretrain_on_files(
+            corpus, out, config, options, init=init, device=where, resume=resume, reporter=reporter
+        )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _weights(text: str) -> dict[str, float]:
+    """``masking:1,descriptors:0.5`` as names and weights; a name alone weighs 1."""
+    out = {}
+    for item in text.split(","):
+        name, _, weight = item.strip().partition(":")
+        try:
+            out[name] = float(weight or 1)
+        except ValueError as error:
+            raise typer.BadParameter(f"--objectives {item}: the weight must be a number") from error
+    return out
