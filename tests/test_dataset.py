@@ -175,7 +175,7 @@ def test_a_row_that_is_left_out_may_have_any_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "sett"}, r"--split sett: neither a column of .*t.csv nor one of auto, scaffold"),
+        ({"split": "sett"}, "split 'sett' is neither a column of the table nor one of auto, scaffold"),
         ({"split": "halogen"}, "says '0', '1'; expected train, valid or test"),
         ({"smiles_column": "SMILE"}, r"no column 'SMILE' for the SMILES; did you mean 'smiles'"),
         ({"target_columns": ("halogn",)}, r"no label column 'halogn'; did you mean 'halogen'"),

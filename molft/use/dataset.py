@@ -52,9 +52,7 @@ def read_dataset(table: Path, options: Options, scheme: str, reporter: Reporter)
     frame = read_table(table)
     column, how = find_smiles_column(frame, options.smiles_column)
     reporter.line(f"{table}: {len(frame)} rows; SMILES in column {column!r} ({how})")
-    own = None if options.split in SPLITS else options.split
-    if own is not None and own not in frame.columns:
-        raise MolftError(f"--split {own}: neither a column of {table} nor one of {', '.join(SPLITS)}")
+    own = _own_column(frame, options.split)
     searched = frame if own is None else frame.drop(columns=own)
     labels = infer_targets(searched, column, options.target_columns, options.task_type)
     source = {"file": table.name, "sha256": sha256(table), "rows": len(frame)}
@@ -81,6 +79,7 @@ def build_dataset(
     )
     assay = curate(frame, column, labels, block)
     reporter.line(assay.report.text(shown=0))
+    own = _own_column(frame, options.split)
     split, name = split_molecules(
         options.split,
         assay.smiles,
@@ -88,7 +87,7 @@ def build_dataset(
         assay.task_type,
         sizes=options.split_sizes,
         seed=options.seed,
-        column=None if options.split in SPLITS else _own_parts(frame[options.split].tolist(), assay),
+        column=None if own is None else _own_parts(frame[own].tolist(), assay),
     )
     if not len(split.valid):
         raise MolftError(
@@ -99,6 +98,13 @@ def build_dataset(
     reporter.line(f"split: {name}\n{summary.text()}")
     source = source | {"split": summary.to_json()}
     return Dataset(frame, column, assay, take_rows(block, assay.source), split, name, source)
+
+
+def _own_column(frame: pd.DataFrame, split: str) -> str | None:
+    """The column that holds the user's own split; None for a split by name."""
+    if split not in SPLITS and split not in frame.columns:
+        raise MolftError(f"split {split!r} is neither a column of the table nor one of {', '.join(SPLITS)}")
+    return None if split in SPLITS else split
 
 
 def _own_parts(values: list[str], assay: Assay) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ from molft.use.dataset import build_dataset
 from molft.use.fitting import fit, start_encoder
 from molft.use.model import Model
 from molft.use.options import Options, Silent
+
+_LARGEST = float(np.finfo(np.float32).max)  # labels end as 32-bit numbers
 
 
 class _MoleculeEstimator(BaseEstimator):
@@ -139,23 +141,31 @@ class MoleculeRegressor(RegressorMixin, _MoleculeEstimator):
 
 
 def _check_smiles(smiles: Any) -> list[str]:  # noqa: ANN401  (that is what is checked)
-    if isinstance(smiles, str) or not all(isinstance(text, str) for text in smiles):
+    several = isinstance(smiles, Iterable) and not isinstance(smiles, str)
+    texts = list(smiles) if several else []
+    if not several or not all(isinstance(text, str) for text in texts):
         raise MolftError("X must be a list of SMILES strings, one for each molecule")
-    if not len(smiles):
+    if not texts:
         raise MolftError("X holds no molecule")
-    return list(smiles)
+    return texts
 
 
 def _check_labels(y: ArrayLike, rows: int, task_type: Literal["classification", "regression"]) -> Labels:
-    values = np.asarray(y, np.float64)
+    try:
+        values = np.asarray(y, np.float64)
+    except (TypeError, ValueError) as error:
+        raise MolftError(
+            f"y must hold numbers, [{rows}] or [{rows}, tasks], NaN where missing: {error}"
+        ) from error
     values = values[:, None] if values.ndim == 1 else values
-    if values.ndim != 2 or len(values) != rows:
+    if values.ndim != 2 or len(values) != rows or not values.shape[1]:
         raise MolftError(
             f"y has shape {np.shape(y)} for {rows} molecules; expected [{rows}] or [{rows}, tasks]"
         )
-    if np.isinf(values).any():
-        raise MolftError("y holds an infinite value")
-    known = values[np.isfinite(values)]
+    known = values[~np.isnan(values)]
+    too_large = known[np.abs(known) > _LARGEST]
+    if len(too_large):
+        raise MolftError(f"y holds {too_large[0]:g}; at most {_LARGEST:g} is possible")
     if task_type == "classification" and not np.isin(known, (0, 1)).all():
         odd = known[~np.isin(known, (0, 1))][0]
         raise MolftError(f"y holds {odd:g}; classes are 0 and 1 (NaN where missing)")
