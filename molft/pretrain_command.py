@@ -33,8 +33,8 @@ Out = Annotated[
 Objectives = Annotated[
     str,
     typer.Option(
-        help="Names and weights, as masking:1,context:0.5: masking, bonds, structure, edges, context, infomax, "
-        "contrastive, descriptors, fingerprints, labels."
+        help="Names and weights, as masking:1,context:0.5: masking, bonds, structure, edges, context, "
+        "infomax, contrastive, descriptors, fingerprints, labels."
     ),
 ]
 Features = Annotated[str, typer.Option(help="Atom and bond codes: ogb or snap.")]

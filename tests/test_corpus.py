@@ -7,8 +7,10 @@ import pytest
 
 from molft.chem.descriptors import fingerprint_counts
 from molft.chem.features import SNAP, featurize
+from molft.chem.leakage import hold_out
 from molft.chem.prepare import Block
-from molft.data.corpus import CorpusCounts, pack_corpus
+from molft.data.assay_labels import LabelTable
+from molft.data.corpus import CorpusCounts, Filters, pack_corpus
 from molft.data.packed_corpus import Corpus, open_corpus
 from molft.data.store import open_store
 from molft.errors import MolftError
@@ -129,3 +131,75 @@ def test_every_row_of_a_real_library_is_accounted_for(real_data: Path, tmp_path:
     graphs, _, _ = open_store(tmp_path / "store", verify=True)
     assert len(graphs) == counts.kept
     assert np.diff(graphs.atom_ptr).max() <= 100
+
+
+# ------------------------------------------------------------------------------------- filters and labels
+
+
+@pytest.mark.parametrize(
+    ("filters", "filtered", "kept"),
+    [
+        (Filters(), {}, 4),
+        (Filters(elements=frozenset({6, 8})), {"elements": 1}, 3),
+        (Filters(elements=frozenset({6})), {"elements": 2}, 2),
+        (Filters(fewest=5), {"size": 1}, 3),
+        (Filters(held_out=hold_out(["OCC", "CC(=O)O"])), {"held out": 4}, 2),
+        (
+            Filters(frozenset({6}), 6, 100, hold_out(["C1=CC=CC=C1"])),
+            {"held out": 1, "elements": 4, "size": 1},
+            0,
+        ),
+    ],
+)
+def test_filters_leave_out_and_count(
+    filters: Filters, filtered: dict[str, int], kept: int, files: list[Path], tmp_path: Path
+) -> None:
+    if not kept:
+        with pytest.raises(MolftError, match="no molecule to write"):
+            pack(files, tmp_path / "store", filters=filters)
+        return
+    counts = pack(files, tmp_path / "store", filters=filters)
+    assert counts.kept == kept
+    # Each spelling of a double molecule is counted where it is left out.
+    assert set(counts.filtered) == set(filtered)
+    assert counts.chosen == kept + counts.duplicates + sum(counts.filtered.values()) + sum(
+        counts.rejected.values()
+    )
+
+
+def test_too_many_atoms_are_refused_on_reading(files: list[Path], tmp_path: Path) -> None:
+    counts = pack(files, tmp_path / "store", filters=Filters(most=4))
+    assert counts.rejected == {
+        "parse": 1,
+        "size": 4,
+        "features": 1,
+    }  # acetate, pentane, benzene and the giant
+    assert counts.kept == 1
+
+
+def test_explicit_hydrogens_do_not_overflow_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "heavy.smi"
+    path.write_text(f"CC\n{'C([2H])([2H])' * 90}C\n")  # 91 carbons, 180 deuteriums
+    assert pack([path], tmp_path / "store").filtered == {"size": 1}
+
+
+def test_labelled_molecules_come_first_with_their_row(files: list[Path], tmp_path: Path) -> None:
+    values = np.array([[1.0], [np.nan], [0.0], [1.0]], np.float32)
+    labels = LabelTable(["c1ccccc1", "bad", "CCN", "NCC"], values, ("t",))
+    counts = pack(files, tmp_path / "store", labels=labels, sample=1.0)
+    assert (counts.labelled, counts.kept, counts.duplicates) == (2, 5, 4)
+    corpus = verified(tmp_path / "store")
+    assert corpus.arrays["label_row"].tolist() == [0, 2, -1, -1, -1]
+    np.testing.assert_array_equal(corpus.take_labels(np.arange(5))[:, 0], [1.0, 0.0, np.nan, np.nan, np.nan])
+
+
+def test_an_ogb_corpus_takes_less_than_five_hundred_bytes_a_molecule(real_data: Path, tmp_path: Path) -> None:
+    path = real_data / "library" / "Enamine_Discovery_Diversity_Set_10266.smi"
+
+    def stored(block: Block) -> dict[str, np.ndarray]:
+        bits = np.zeros((len(block.graphs), 64), np.uint8)
+        return {"descriptors": block.descriptors.astype(np.float16), "bits": bits}
+
+    counts = pack_corpus([path], tmp_path / "store", "ogb", stored, sample=0.1, workers=0)
+    size = sum(file.stat().st_size for file in (tmp_path / "store").glob("*.npy"))
+    assert size / counts.kept < 500

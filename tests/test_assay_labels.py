@@ -1,0 +1,41 @@
+"""Label tables for supervised pre-training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from molft.data.assay_labels import read_label_table
+from molft.errors import MolftError
+
+TABLE = "smiles,CHEMBL1,CHEMBL2,note\nCCO,6.5,,x\nCCN,,>7,y\nCCC,5.5,8.25,z\n"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_text(TABLE)
+    return path
+
+
+def test_values_gaps_and_bounds(table: Path) -> None:
+    labels = read_label_table(table, ["CHEMBL*"])
+    assert (labels.smiles, labels.tasks) == (["CCO", "CCN", "CCC"], ("CHEMBL1", "CHEMBL2"))
+    np.testing.assert_array_equal(labels.values, [[6.5, np.nan], [np.nan, np.nan], [5.5, 8.25]])
+    assert labels.values.dtype == np.float32
+
+
+def test_classes_are_found_without_being_named(tmp_path: Path) -> None:
+    path = tmp_path / "classes.csv"
+    path.write_text("smiles,a,b\nCCO,1,0\nCCN,0,1\nCCC,1,\n")
+    assert read_label_table(path, []).tasks == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"), [([], "name the labels"), (["IC50"], "no label column 'IC50'")]
+)
+def test_columns_that_are_not_clear_or_not_there_are_refused(
+    columns: list[str], message: str, table: Path
+) -> None:
+    with pytest.raises(MolftError, match=message):
+        read_label_table(table, columns)
