@@ -14,7 +14,8 @@ from molft.use.model import CONFIG, FORMAT, load
 def describe(name: str) -> str:
     """What the model folder (or encoder folder, or ``default``) ``name`` holds, in lines."""
     config = Path(name) / CONFIG
-    if config.is_file() and read_json(config).get("format") == FORMAT:
+    record = read_json(config) if config.is_file() else None
+    if isinstance(record, dict) and record.get("format") == FORMAT:
         return "\n".join(_describe_model(Path(name)))
     encoder, card = find_encoder(name)
     config_lines = [f"  {key}: {value}" for key, value in encoder.config.to_json().items()]
@@ -23,12 +24,15 @@ def describe(name: str) -> str:
 
 def _describe_model(directory: Path) -> Iterator[str]:
     about = load(directory).about
-    metrics = read_json(directory / "metrics.json")
+    # A model that was fitted and saved from Python has neither a table nor a file of scores.
+    scored = (directory / "metrics.json").is_file()
+    metrics = read_json(directory / "metrics.json") if scored else {"verdict": about.answer, "scores": {}}
     data, plan = about.facts["data"], about.facts["plan"]
+    file = f"{data['file']} ({data['rows']} rows, sha256 {data['sha256'][:12]})" if "file" in data else ""
     yield f"{about.task_type} of {', '.join(about.tasks)}"
     yield f"answer: {metrics['verdict']}"
     yield f"networks: {about.members} x {about.encoder.conv} {about.encoder.layers} x {about.encoder.width}"
-    yield f"trained on: {data['file']} ({data['rows']} rows, sha256 {data['sha256'][:12]})"
+    yield f"trained on: {file or str(data['rows']) + ' rows'}"
     yield f"split: {about.facts['split']}"
     yield f"plan: {plan['strategy']}; {plan['reason']}"
     for part, answers in metrics["scores"].items():
