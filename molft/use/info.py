@@ -24,15 +24,18 @@ def describe(name: str) -> str:
 
 def _describe_model(directory: Path) -> Iterator[str]:
     about = load(directory).about
-    # A model that was fitted and saved from Python has neither a table nor a file of scores.
-    scored = (directory / "metrics.json").is_file()
-    metrics = read_json(directory / "metrics.json") if scored else {"verdict": about.answer, "scores": {}}
     data, plan = about.facts["data"], about.facts["plan"]
-    file = f"{data['file']} ({data['rows']} rows, sha256 {data['sha256'][:12]})" if "file" in data else ""
+    # A model that was fitted and saved from Python has neither a table nor a file of scores.
+    metrics: dict[str, Any] = {"verdict": about.answer, "scores": {}}
+    if (directory / "metrics.json").is_file():
+        metrics = read_json(directory / "metrics.json")
+    source = f"{data['rows']} rows"
+    if "file" in data:
+        source = f"{data['file']} ({source}, sha256 {data['sha256'][:12]})"
     yield f"{about.task_type} of {', '.join(about.tasks)}"
     yield f"answer: {metrics['verdict']}"
     yield f"networks: {about.members} x {about.encoder.conv} {about.encoder.layers} x {about.encoder.width}"
-    yield f"trained on: {file or str(data['rows']) + ' rows'}"
+    yield f"trained on: {source}"
     yield f"split: {about.facts['split']}"
     yield f"plan: {plan['strategy']}; {plan['reason']}"
     for part, answers in metrics["scores"].items():
