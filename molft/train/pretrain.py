@@ -38,6 +38,7 @@ from molft.train.pretrain_config import OBJECTIVES, PretrainConfig
 from molft.train.pretrain_data import PretrainData, divide, target_arrays
 from molft.train.processes import Processes
 from molft.train.reports import append_report, forget_reports
+from molft.train.running_statistics import RunningStatistics
 from molft.train.schedule import epoch_order, split_evenly, warmup_cosine
 
 __all__ = ["OBJECTIVES", "PretrainConfig", "Pretraining", "pretrain", "target_arrays"]
@@ -192,13 +193,15 @@ def _take_step(run: _Run, rows: NDArray[np.int64]) -> float:
     run.model.train()
     run.optimizer.zero_grad(set_to_none=True)
     loss = torch.zeros(1, device=run.device)
+    statistics = RunningStatistics(run.model)
     pieces = np.array_split(rows, config.parts)
     for number in range(processes.rank, config.parts, processes.size):
         seed = (config.seed * 1_000_003 + run.step) * config.parts + number
         if len(pieces[number]):
             loss += _learn(run, pieces[number], torch.Generator(run.device).manual_seed(seed))
+        statistics.end_part()
     processes.sum_gradients(run.model)
-    processes.average_statistics(run.model)
+    statistics.end_step(config.parts, processes)
     processes.sum([loss])
     nn.utils.clip_grad_norm_(run.model.parameters(), _CLIP)
     run.optimizer.step()

@@ -49,14 +49,6 @@ class Processes:
                 parameter.grad = torch.zeros_like(parameter)
         self.sum(p.grad for p in parameters if p.grad is not None)
 
-    def average_statistics(self, model: nn.Module) -> None:
-        """Give all processes the mean of their running statistics of batch normalisation."""
-        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
-        values = [b for m in norms for b in (m.running_mean, m.running_var) if b is not None]
-        self.sum(values)
-        for value in values:
-            value.div_(self.size)
-
     def any(self, flag: bool, device: torch.device) -> bool:
         """Whether the flag is set in any process."""
         if self.size == 1:

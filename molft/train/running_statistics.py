@@ -1,0 +1,36 @@
+"""Running statistics of batch normalisation when a step is computed in parts.
+
+Each part is normalised by itself, and each would move the running statistics on: many parts would forget
+faster than few, and processes would drift apart. So every part begins with the statistics of the last
+step, and the mean of what they come to is kept: with one part nothing changes, and it doesn't matter which
+process computes which part.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from molft.train.processes import Processes
+
+
+class RunningStatistics:
+    """The statistics of one step; make it before the first part."""
+
+    def __init__(self, model: nn.Module) -> None:
+        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
+        self.values = [b for m in norms for b in (m.running_mean, m.running_var) if b is not None]
+        self.start = [value.clone() for value in self.values]
+        self.total = [torch.zeros_like(value) for value in self.values]
+
+    def end_part(self) -> None:
+        """Remember what the part came to, and go back to the start."""
+        for value, start, total in zip(self.values, self.start, self.total, strict=True):
+            total += value
+            value.copy_(start)
+
+    def end_step(self, parts: int, processes: Processes) -> None:
+        """Take the mean over all parts of all processes."""
+        processes.sum(self.total)
+        for value, total in zip(self.values, self.total, strict=True):
+            value.copy_(total / parts)
