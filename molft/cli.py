@@ -16,6 +16,8 @@ import typer
 from molft.command import Device, Encoder, Resume, Seed, Workers, count_cores, find_device, friendly_errors
 from molft.pretrain_command import pretrain
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+
 app = typer.Typer(
     help="Predict molecular properties from SMILES, starting from a pre-trained graph network.",
     no_args_is_help=True,
@@ -102,6 +104,7 @@ def finetune(
         int | None, typer.Option(min=1, help="At most so many.  [default: by the plan]")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="[default: by the plan]")] = None,
+    max_atoms: Annotated[int, typer.Option(min=1, help="Larger molecules are refused.")] = 500,
     seed: Seed = 0,
     device: Device = "auto",
     workers: Workers = None,
@@ -125,6 +128,7 @@ def finetune(
             ensemble_size=ensemble_size or 0,
             epochs=epochs,
             batch_size=batch_size,
+            max_atoms=max_atoms,
             seed=seed,
             device=find_device(device),
             workers=count_cores(workers),
@@ -136,11 +140,10 @@ def _finetune(assay: Path, out: Path, *, resume: bool, **chosen: Any) -> None:  
     from molft.use.console import ConsoleReporter, score_table
     from molft.use.options import Options
 
-    reporter = ConsoleReporter()
-    model, evaluation = run(assay, out, Options(**chosen), reporter=reporter, resume=resume)
-    reporter.console.print(score_table(evaluation, model.about))
-    reporter.line(f"answer: {evaluation.verdict}")
-    reporter.line(f"model, scores, predictions and report.html: {out}")
+    with ConsoleReporter() as reporter:
+        model, evaluation = run(assay, out, Options(**chosen), reporter=reporter, resume=resume)
+        reporter.console.print(score_table(evaluation, model.about))
+        reporter.line(f"model, scores, predictions and report.html: {out}")
 
 
 @app.command()
@@ -156,7 +159,7 @@ def screen(
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
     workers: Workers = None,
     resume: Resume = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Predict for every row of a library, in order, or for the best ones, ranked."""
     with friendly_errors():
@@ -178,9 +181,9 @@ def _screen(library: str | Path, model: Path, out: Path, **chosen: Any) -> None:
     from molft.use.console import ConsoleReporter
     from molft.use.screen import screen as run
 
-    reporter = ConsoleReporter()
-    summary = run(model, library, out, progress=reporter.progress, **chosen)
-    reporter.line(summary.text())
+    with ConsoleReporter() as reporter:
+        summary = run(model, library, out, progress=reporter.progress, **chosen)
+        reporter.line(summary.text())
 
 
 @app.command()
@@ -192,22 +195,26 @@ def embed(
     encoder: Encoder = "default",
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
     workers: Workers = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the encoder's vector of every molecule."""
     with friendly_errors():
         from molft.use.console import ConsoleReporter
         from molft.use.embed import embed as run
 
-        reporter = ConsoleReporter()
-        summary = run(
-            library,
-            out,
-            encoder=encoder,
-            smiles_column=smiles_column,
-            workers=count_cores(workers),
-            progress=reporter.progress,
-        )
-        reporter.line(summary.text())
+        with ConsoleReporter() as reporter:
+            summary = run(
+                library,
+                out,
+                encoder=encoder,
+                smiles_column=smiles_column,
+                workers=count_cores(workers),
+                resume=resume,
+                overwrite=overwrite,
+                progress=reporter.progress,
+            )
+            reporter.line(summary.text())
 
 
 app.command()(pretrain)

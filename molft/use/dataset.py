@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from molft.chem.prepare import Block, Recipe
+from molft.chem.smiles import Limits
 from molft.data.curate import Assay, curate
 from molft.data.formats import read_table
 from molft.data.labels import Labels, infer_targets
@@ -73,7 +74,7 @@ def build_dataset(
     reporter.line(f"{labels.task_type} of {', '.join(labels.names[:_NAMED])}{more}")
     block = prepare_rows(
         frame[column].tolist(),
-        Recipe(scheme=scheme, keys=True, forest=True),
+        Recipe(scheme=scheme, limits=Limits(atoms=options.max_atoms), keys=True, forest=True),
         workers=options.workers,
         on_rows=lambda done: reporter.progress("molecules", done, len(frame)),
     )

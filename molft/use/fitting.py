@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from molft.chem.prepare import Block, Recipe
+from molft.chem.smiles import Limits
 from molft.errors import MolftError
 from molft.model.encoder import Encoder
 from molft.train.encoders import new_encoder
@@ -99,7 +100,7 @@ def _plan(
         tasks=assay.names,
         task_type=assay.task_type,
         answer="network",
-        recipe=Recipe(scheme=encoder.config.scheme),
+        recipe=Recipe(scheme=encoder.config.scheme, limits=Limits(atoms=options.max_atoms)),
         encoder=encoder.config,
         readout="mean",
         head="linear",

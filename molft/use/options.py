@@ -27,6 +27,7 @@ class Options:
     epochs: int | None = None
     batch_size: int | None = None
     trees: int = 500
+    max_atoms: int = 500
     seed: int = 0
     device: str = "cpu"
     workers: int = 2
