@@ -39,3 +39,11 @@ def test_columns_that_are_not_clear_or_not_there_are_refused(
 ) -> None:
     with pytest.raises(MolftError, match=message):
         read_label_table(table, columns)
+
+
+def test_an_assay_without_values_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("smiles,CHEMBL1,CHEMBL2\nCCO,6.5,\nCCN,5.0, \n")
+    assert read_label_table(path, ["CHEMBL*"]).tasks == ("CHEMBL1",)
+    with pytest.raises(MolftError, match="no label column 'CHEMBL2'"):
+        read_label_table(path, ["CHEMBL2"])

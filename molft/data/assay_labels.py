@@ -29,11 +29,13 @@ class LabelTable:
 def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
     """Read SMILES and the label ``columns`` (patterns such as ``CHEMBL*``; none to find them).
 
-    A bound (``>10``) is no value and counts as missing. What can't be read as labels is a
-    :class:`MolftError` (see :func:`molft.data.labels.infer_targets`).
+    A bound (``>10``) is no value and counts as missing; a column without any value is passed over. What can't
+    be read as labels is a :class:`MolftError` (see :func:`molft.data.labels.infer_targets`).
     """
     frame = read_table(path)
     column, _ = find_smiles_column(frame)
+    # A pattern shall not fail for one assay without a value.
+    frame = frame.loc[:, [name for name in frame.columns if frame[name].str.strip().any()]]
     labels = infer_targets(frame, column, columns or None)
     values = np.where(labels.bounds == 0, labels.values, np.nan).astype(np.float32)
     return LabelTable(frame[column].tolist(), values, labels.names)

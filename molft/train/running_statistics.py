@@ -1,4 +1,4 @@
-"""Running statistics of batch normalisation when a step is computed in parts.
+"""Running statistics of batch normalisation: of a step in parts, and of graphs that shall not count.
 
 Each part is normalised by itself, and each would move the running statistics on: many parts would forget
 faster than few, and processes would drift apart. So every part begins with the statistics of the last
@@ -7,6 +7,9 @@ process computes which part.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -34,3 +37,22 @@ class RunningStatistics:
         processes.sum(self.total)
         for value, total in zip(self.values, self.total, strict=True):
             value.copy_(total / parts)
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """While inside, batches are normalised by themselves, in eval mode too, and leave no trace.
+
+    For graphs that are no whole molecules: their statistics would spoil those that molecules need later.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
+    kept = [(norm, norm.training, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.training, norm.momentum = True, 0.0
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked = norm.num_batches_tracked.clone()
+    try:
+        yield
+    finally:
+        for norm, training, momentum, batches in kept:
+            norm.training, norm.momentum, norm.num_batches_tracked = training, momentum, batches

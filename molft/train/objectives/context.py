@@ -8,6 +8,7 @@ reads the context. With 5 layers that is 5, 5 to 7 (more than 4), and 5.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -72,13 +73,18 @@ class ContextPrediction(nn.Module):
         self.encoder = context_encoder
         self.mode = mode
 
-    def forward(self, encoder: Encoder, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Loss, and the share of pairs that were told right; 0 and 0 where no molecule has a context."""
+    def forward(
+        self, encode: Callable[[Batch], Tensor], batch: Batch, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Loss, and the share of pairs that were told right; 0 and 0 where no molecule has a context.
+
+        ``encode`` is the encoder to train.
+        """
         cut = extract(batch, draw_roots(batch.graph, batch.size, generator), self.radius)
         if len(cut.roots) == 0:
             nothing = next(self.parameters()).sum() * 0
             return nothing, nothing.detach()
-        inner = encoder(cut.inner).float()[cut.roots]
+        inner = encode(cut.inner).float()[cut.roots]
         return contrast(inner, self.encoder(cut.outer).float()[cut.anchors], cut.owners, self.mode)
 
 

@@ -6,14 +6,13 @@ with the NT-Xent loss of Chen et al. (SimCLR), ICML 2020.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from molft.data.batch import Batch
-from molft.model.encoder import Encoder
 from molft.model.segments import segment_sum
 from molft.train.objectives.augment import alter
 
@@ -28,13 +27,18 @@ class Contrastive(nn.Module):
         self.mask_atom = tuple(mask_atom)
         self.project = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
-    def forward(self, encoder: Encoder, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Loss, and the share of views whose nearest other view is their own molecule's."""
+    def forward(
+        self, encode: Callable[[Batch], Tensor], batch: Batch, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Loss, and the share of views whose nearest other view is their own molecule's.
+
+        ``encode`` is the encoder to train.
+        """
         views = []
         for _ in range(2):
             view = alter(batch, self.mask_atom, generator)
             counts = torch.bincount(view.graph, minlength=view.size).clamp(min=1).unsqueeze(1)
-            views.append(self.project(segment_sum(encoder(view).float(), view.graph, view.size) / counts))
+            views.append(self.project(segment_sum(encode(view).float(), view.graph, view.size) / counts))
         return nt_xent(views[0], views[1])
 
 

@@ -23,6 +23,7 @@ from molft.train.objectives.labels import SupervisedLabels
 from molft.train.objectives.masking import MaskedAtoms, choose_atoms
 from molft.train.objectives.structure import StructuralProperties
 from molft.train.pretrain_config import PretrainConfig
+from molft.train.running_statistics import batch_statistics
 
 Results = dict[str, tuple[Tensor, Tensor]]
 """Loss and a score (best is 1) of each objective, by name."""
@@ -79,10 +80,20 @@ class Pretraining(nn.Module):
             out |= self._of_atoms(states, batch, generator)
             out |= self._of_molecules(states, batch, targets)
         if "context" in wanted:
-            out["context"] = self.context(self.encoder, batch, generator)
+            out["context"] = self.context(self._encode_part, batch, generator)
         if "contrastive" in wanted:
-            out["contrastive"] = self.contrastive(self.encoder, batch, generator)
+            out["contrastive"] = self.contrastive(self._encode_part, batch, generator)
         return out
+
+    def _encode_part(self, batch: Batch) -> Tensor:
+        """States of fragments or altered molecules.
+
+        Whole molecules, if the run encodes any, are to say what is normal; otherwise these have to.
+        """
+        if not set(self.config.objectives) - _OWN_PASS:
+            return self.encoder(batch)
+        with batch_statistics(self.encoder):
+            return self.encoder(batch)
 
     def _hide(self, batch: Batch, generator: torch.Generator) -> tuple[Batch, Tensor, Tensor]:
         """What the encoder may see, and the numbers of hidden atoms and bonds."""
