@@ -167,6 +167,21 @@ def test_an_encoder_of_other_features_is_refused(tmp_path: Path) -> None:
         pretrain(store, tmp_path / "run", SMALL, init=init)
 
 
+@pytest.mark.parametrize("jk", ["concat", "sum", "max"])
+@pytest.mark.parametrize("mode", ["cbow", "skipgram"])
+def test_contexts_are_as_wide_as_the_encoder(jk: str, mode: str, tmp_path: Path) -> None:
+    config = replace(SMALL, objectives={"context": 1.0}, jk=jk, context_mode=mode, epochs=1)
+    pretrain(small_store(tmp_path / "store", count=40), tmp_path / "run", config)
+    assert losses(tmp_path / "run", "context_loss")[-1] < 100
+
+
+@pytest.mark.parametrize("conv", ["gcn", "graphsage", "gat"])
+def test_other_layers_learn_too(conv: str, tmp_path: Path) -> None:
+    config = replace(SMALL, objectives={"masking": 1.0, "context": 1.0}, conv=conv, epochs=1)
+    encoder = pretrain(small_store(tmp_path / "store", count=40), tmp_path / "run", config)
+    assert encoder.config.conv == conv
+
+
 @pytest.mark.parametrize("objective", ["descriptors", "fingerprints", "labels"])
 def test_targets_that_were_not_packed_are_missed(objective: str, tmp_path: Path) -> None:
     write_store(tmp_path / "store", "snap", [(block_of(pyridines(9)).graphs, {})])

@@ -77,8 +77,8 @@ def divide(corpus: Corpus, wanted: Collection[str], seed: int) -> PretrainData:
     """
     if len(corpus) < 2:
         raise MolftError(f"the corpus holds {len(corpus)} molecule(s); at least two are needed")
-    for objective in wanted:
-        if _NEEDS.get(objective, "descriptors") not in corpus.arrays and objective in _NEEDS:
+    for objective, array in _NEEDS.items():
+        if objective in wanted and array not in corpus.arrays:
             raise MolftError(f"the corpus was packed without what the objective {objective!r} predicts")
     held = min(_HELD_OUT, max(1, len(corpus) // 10))
     order = np.random.default_rng([seed, 2**31]).permutation(len(corpus))

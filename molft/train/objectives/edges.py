@@ -1,7 +1,8 @@
 """Edge prediction: which atoms of a molecule are bonded?
 
 Hamilton, Ying and Leskovec (NeurIPS 2017), in the form of the SNAP code (Hu, Liu et al., ICLR 2020): the
-score of a pair is the dot product of its final states; the molecule is encoded with all its bonds.
+score of a pair is the dot product of its final states; the molecule is encoded with all its bonds. Dot
+products of wide states are large, and so is this loss: beside other objectives it wants a small weight.
 """
 
 from __future__ import annotations

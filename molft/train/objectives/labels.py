@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+_ROWS = 8192
 
 
 class SupervisedLabels(nn.Module):
@@ -45,13 +49,26 @@ class SupervisedLabels(nn.Module):
 def label_scale(labels: NDArray[np.floating]) -> tuple[Tensor, Tensor, bool]:
     """Mean and deviation of each task over its known labels, float32 [T] each; whether all are classes.
 
-    A task without two different labels has deviation 1, without any label mean 0. Shapes: labels [L, T].
+    A task without two different labels has deviation 1, without any label mean 0. The labels may be
+    memory-mapped: a few rows at a time are read. Shapes: labels [L, T].
     """
-    values = labels.astype(np.float64)
-    known = np.isfinite(values)
-    counts = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, values, 0.0).sum(axis=0) / counts
-    deviation = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / counts)
+    counts, total, squares = (np.zeros(labels.shape[1]) for _ in range(3))
+    classes = True
+    for values, known in _pieces(labels):
+        counts += known.sum(axis=0)
+        total += values.sum(axis=0)
+        classes = classes and bool(np.isin(values[known], (0.0, 1.0)).all())
+    mean = total / np.maximum(counts, 1)
+    for values, known in _pieces(labels):
+        squares += (np.where(known, values - mean, 0.0) ** 2).sum(axis=0)
+    deviation = np.sqrt(squares / np.maximum(counts, 1))
     deviation = np.where(deviation > 0, deviation, 1.0)
-    classes = bool(np.isin(values[known], (0.0, 1.0)).all())
     return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(deviation.astype(np.float32)), classes
+
+
+def _pieces(labels: NDArray[np.floating]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """Labels (0 where missing) and which are known, some rows at a time."""
+    for start in range(0, len(labels), _ROWS):
+        values = labels[start : start + _ROWS].astype(np.float64)
+        known = np.isfinite(values)
+        yield np.where(known, values, 0.0), known
