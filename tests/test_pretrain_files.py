@@ -79,7 +79,9 @@ def test_a_run_goes_on_from_its_own_folder_alone(smiles: Path, tmp_path: Path) -
     run([smiles], tmp_path / "run")
     with pytest.raises(MolftError, match="not empty; go on with --resume"):
         run([smiles], tmp_path / "run")
+    card = load_encoder_files(tmp_path / "run" / "encoder")[1]
     run([smiles], tmp_path / "run", resume=True)
+    assert load_encoder_files(tmp_path / "run" / "encoder")[1]["held_out"] == card["held_out"] != {}
     with pytest.raises(MolftError, match="another corpus or other options"):
         run([smiles], tmp_path / "run", replace(OPTIONS, fewest_atoms=2), resume=True)
     smiles.write_text(smiles.read_text() + "CCO\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -120,7 +121,6 @@ def _train(
     reporter: Reporter,
 ) -> None:
     started = time.monotonic()
-    last: dict[str, float] = {}
 
     def tell(facts: dict[str, float]) -> None:
         losses = ", ".join(
@@ -128,7 +128,6 @@ def _train(
         )
         note = f"losses: {losses}; {facts['molecules_per_s']:.0f} molecules/s"
         reporter.progress("pre-training", int(facts["step"]), int(facts["steps"]), note)
-        last.update(facts)
 
     try:
         encoder = pretrain(
@@ -142,19 +141,25 @@ def _train(
             processes=processes,
         )
     finally:
-        if processes.rank == 0 and (directory / REPORTS).exists():
+        if processes.rank == 0 and _last_report(directory):
             plot_reports(directory / REPORTS, directory / _CURVES)
     if processes.rank == 0:
-        card = _card(directory, config, last, time.monotonic() - started, processes.size, device)
+        card = _card(directory, config, time.monotonic() - started, processes.size, device)
         save_encoder(encoder.cpu(), directory / "encoder", card)
         reporter.line(f"curves: {directory / _CURVES}")
         reporter.line(f"encoder: {directory / 'encoder'}  (use it with molft finetune --encoder)")
 
 
+def _last_report(directory: Path) -> dict[str, float]:
+    """The last line of ``metrics.jsonl``, empty where there is none."""
+    path = directory / REPORTS
+    lines = path.read_text().splitlines() if path.exists() else []
+    return json.loads(lines[-1]) if lines else {}
+
+
 def _card(
     directory: Path,
     config: PretrainConfig,
-    last: dict[str, float],
     seconds: float,
     processes: int,
     device: torch.device,
@@ -165,7 +170,7 @@ def _card(
         "corpus": read_json(directory / "corpus.json"),
         "objectives": dict(config.objectives),
         "options": config.to_json(),
-        "held_out": {name: round(value, 5) for name, value in last.items()},
+        "held_out": _last_report(directory),
         "seconds_of_last_run": round(seconds),
         "hardware": f"{processes} x {where}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
         "versions": {"molft": molft.__version__, "torch": torch.__version__, "rdkit": rdkit.__version__},
