@@ -48,7 +48,7 @@ def table(tmp_path: Path) -> Path:
 def begin(table: Path, folder: Path, options: Options) -> None:
     """A run that was interrupted when it had just begun."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assay, "read_dataset", interrupt)
+        patch.setattr(assay, "fit", interrupt)
         with pytest.raises(KeyboardInterrupt):
             finetune(table, folder, options)
 
@@ -269,3 +269,11 @@ def test_rows_that_can_not_be_used_stop_nothing(encoder: Path, tmp_path: Path) -
     table.write_text("\n".join([lines[0], "xyz,1", *lines[1:], ",0", f"CCО,{labels[0]:.0f}"]) + "\n")
     finetune(table, tmp_path / "model", small_options(encoder))
     assert len((tmp_path / "model" / "predictions.csv").read_text().splitlines()) == 1 + 43
+
+
+def test_a_table_that_can_not_be_used_leaves_no_folder(tmp_path: Path) -> None:
+    table = tmp_path / "two.csv"
+    table.write_text("smiles,a,b\n" + "".join(f"{'C' * n},{n / 7},{n / 3}\n" for n in range(1, 30)))
+    with pytest.raises(MolftError, match="--target-columns"):
+        finetune(table, tmp_path / "model", Options(encoder="none"))
+    assert not (tmp_path / "model").exists()

@@ -38,9 +38,12 @@ def finetune(
     then table and options must be the same. What can't be used is a :class:`MolftError`.
     """
     table, directory, reporter = Path(table), Path(directory), reporter or Silent()
-    _begin(table, directory, options, resume)
+    run = _identify(table, options)
+    _check(table, directory, options, run, resume)
     encoder, card = start_encoder(options)
     data = read_dataset(table, options, encoder.config.scheme, reporter)
+    # Only now: a table that can't be used leaves no folder behind that the next try would stumble over.
+    _claim(directory, run)
     model, evaluation, history = fit(data, encoder, card, directory / "run", options, reporter)
     write_record(directory, model, data, evaluation, history)
     model.save(directory)
@@ -48,20 +51,24 @@ def finetune(
     return model, evaluation
 
 
-def _begin(table: Path, directory: Path, options: Options, resume: bool) -> None:
-    """Claim the folder for this table, encoder and these options."""
+def _claim(directory: Path, run: dict[str, Any]) -> None:
+    """Make the folder and write down what it is for; again and the same for a run that goes on."""
+    begun = directory / "run" / "run.json"
+    try:
+        begun.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MolftError(f"{directory}: can't be made a folder: {error.strerror}") from error
+    write_json(begun, run)
+
+
+def _check(table: Path, directory: Path, options: Options, run: dict[str, Any], resume: bool) -> None:
+    """Refuse a folder that is in use for anything but this run."""
     if (directory / CONFIG).exists():
         raise MolftError(f"{directory} holds a finished model; choose another folder for a new one")
     begun = directory / "run" / "run.json"
-    run = _identify(table, options)
     if not begun.exists():
         if any(path.is_file() and not path.name.startswith(".tmp-") for path in directory.rglob("*")):
             raise MolftError(f"{directory} is not empty and holds no molft run; choose another folder")
-        try:
-            begun.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MolftError(f"{directory}: can't be made a folder: {error.strerror}") from error
-        write_json(begun, run)
         return
     if not resume:
         raise MolftError(f"{directory} holds an unfinished run; go on with --resume, or remove the folder")
