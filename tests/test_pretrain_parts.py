@@ -15,6 +15,7 @@ from molft.data.store import write_store
 from molft.errors import MolftError
 from molft.train.encoders import new_encoder
 from molft.train.pretrain import pretrain
+from molft.train.pretrain_config import OBJECTIVES
 from molft.train.processes import Processes, join_processes
 from tests.series import block_of, pyridines
 from tests.train_deeds import SMALL, same, small_store
@@ -28,6 +29,8 @@ MIXED = replace(
     learning_rate=0.003,
     parts=2,
 )
+
+EVERY = replace(SMALL, objectives=dict.fromkeys(OBJECTIVES, 1.0))
 
 SHARE = """
 import sys
@@ -129,19 +132,19 @@ def test_16_bits_learn_too(tmp_path: Path) -> None:
 
 def test_asked_to_stop_a_run_saves_and_goes_on_bit_for_bit(tmp_path: Path) -> None:
     store = small_store(tmp_path / "store")
-    whole = pretrain(store, tmp_path / "whole", SMALL)
+    whole = pretrain(store, tmp_path / "whole", EVERY)
 
     def ask(facts: dict[str, float]) -> None:
         if facts["step"] == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(MolftError, match="asked to stop at step 5 of 12; the checkpoint is written"):
-        pretrain(store, tmp_path / "run", SMALL, report_every=1, checkpoint_every_s=3600.0, on_report=ask)
+        pretrain(store, tmp_path / "run", EVERY, report_every=1, checkpoint_every_s=3600.0, on_report=ask)
     taken: list[float] = []
     encoder = pretrain(
         store,
         tmp_path / "run",
-        SMALL,
+        EVERY,
         resume=True,
         report_every=1,
         on_report=lambda facts: taken.append(facts["step"]),
