@@ -99,6 +99,16 @@ def test_nothing_to_do_is_done() -> None:
     assert file.getvalue() == "molecules: 0 of 0\n"
 
 
+def test_an_unknown_total_is_left_out() -> None:
+    told, file, clock = reporter()
+    told.progress("packing", 1000, 0)
+    clock.now = 11.0
+    told.progress("packing", 3000, 0)
+    told.close()
+    assert file.getvalue().splitlines()[0] == "packing: 3,000, 182/s"
+    assert "of 0" not in file.getvalue()
+
+
 def test_a_terminal_gets_a_bar_that_goes() -> None:
     told, file, clock = reporter(terminal=True)
     told.progress("molecules [red]", 1, 30)

@@ -71,6 +71,18 @@ def test_choice(ranks: dict[str, float | None], answer: str, verdict: str) -> No
     assert told.startswith(verdict)
 
 
+@pytest.mark.parametrize(
+    ("noise", "answer"), [(0.0, "network"), (0.04, "network"), (0.06, "blend"), (0.5, "blend")]
+)
+def test_another_answer_must_beat_the_blend_by_more_than_the_noise(noise: float, answer: str) -> None:
+    ranks = {"network": 0.84, "forest": 0.7, "blend": 0.8}
+    chosen, told = choose_answer(ranks, "roc_auc", noise)
+    assert chosen == answer
+    assert "(network 0.840, forest 0.700, blend 0.800)" in told
+    errors = {"network": -0.8, "forest": -0.9, "blend": -0.84}
+    assert choose_answer(errors, "rmse", noise)[0] == ("network" if noise < 0.047 else "blend")
+
+
 def test_the_smaller_error_wins_and_is_told_as_it_is() -> None:
     chosen, told = choose_answer({"network": -0.9, "forest": -0.7, "blend": -0.8}, "rmse")
     assert (chosen, told) == (

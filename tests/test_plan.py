@@ -19,9 +19,9 @@ def plan(labels: int = 500, task_type: str = "classification", **options: Any) -
     ("labels", "task_type", "pretrained", "strategy", "epochs", "batch", "encoder_rate", "dropout"),
     [
         (20, "classification", True, "frozen", 100, 32, 0.0, 0.0),
-        (99, "regression", True, "frozen", 100, 32, 0.0, 0.0),
-        (100, "classification", True, "gradual", 30, 32, 1e-4, 0.3),
-        (100, "regression", True, "full", 30, 32, 3e-4, 0.1),
+        (49, "regression", True, "frozen", 100, 32, 0.0, 0.0),
+        (50, "classification", True, "gradual", 30, 32, 1e-4, 0.3),
+        (50, "regression", True, "full", 30, 32, 3e-4, 0.1),
         (1000, "classification", True, "gradual", 30, 32, 1e-4, 0.3),
         (1001, "classification", True, "gradual", 20, 64, 3e-4, 0.3),
         (1001, "regression", True, "full", 20, 64, 5e-4, 0.1),

@@ -53,8 +53,15 @@ class _Work:
     def pace(self, ended: bool = False) -> list[str]:
         """Done of total, rate, and time left unless the work has ended."""
         rate = self.rate()
-        left = "" if ended or not rate else f"{format_seconds((self.total - self.done) / rate)} left"
-        told = [f"{self.done:,} of {self.total:,}", format_rate(rate) if rate else "", left]
+        known = self.total > 0 or self.done == 0  # 0 of something: the total is not known
+        left = (
+            f"{format_seconds((self.total - self.done) / rate)} left" if known and rate and not ended else ""
+        )
+        told = [
+            f"{self.done:,} of {self.total:,}" if known else f"{self.done:,}",
+            format_rate(rate) if rate else "",
+            left,
+        ]
         return [text for text in told if text]
 
     def rate(self) -> float:
@@ -106,7 +113,7 @@ class ConsoleReporter:
                 self._bar = _Bar(self.console)
         work = self._work
         work.done, work.total, work.note, work.now = done, total, note, now
-        if done >= total:
+        if done >= total and (total > 0 or done == 0):
             self.close()
         elif self._bar:
             self._bar.show(work)
@@ -149,7 +156,7 @@ class _Bar(Progress):
             self._task,
             description=clean(work.what),
             completed=work.done,
-            total=work.total,
+            total=work.total or None,
             pace="  ".join(work.pace()),
         )
 

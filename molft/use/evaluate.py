@@ -67,7 +67,8 @@ def evaluate(model: Model, parts: dict[str, tuple[Block, Examples]], select: str
     predictions = {part: model.answers(block, every=True) for part, (block, _) in parts.items()}
     about = model.about
     valid = parts["valid"][1]
-    answer, verdict = choose_answer(rank_answers(model, valid, predictions["valid"], select), select)
+    ranks = rank_answers(model, valid, predictions["valid"], select)
+    answer, verdict = choose_answer(ranks, select, _noise(model, valid, predictions["valid"], select))
     thresholds = {}
     for name, values in predictions["valid"].items():
         thresholds[name] = (
@@ -111,19 +112,35 @@ def rank_answers(
     return {name: turn(select, float(values[shared].mean())) for name, values in found.items()}
 
 
-def choose_answer(ranks: dict[str, float | None], select: str) -> tuple[str, str]:
-    """The best of network, forest and blend on validation, and a sentence that says so.
+def _noise(model: Model, valid: Examples, predictions: dict[str, NDArray[np.float64]], select: str) -> float:
+    """Standard error of the blend's validation score as a share of it, from the resampled interval.
 
-    ``ranks`` are scores where higher is better. Of equal ones the blend wins, then the forest: on a
-    handful of validation molecules all three may be perfect, and a mean errs least. Where none is defined
-    the blend answers too, since nothing speaks against either.
+    0 where there is no interval or no blend.
+    """
+    if "blend" not in predictions:
+        return 0.0
+    found = _score(model, valid, predictions["blend"], None).mean[select]
+    if not found.value or found.low is None or found.high is None:
+        return 0.0
+    return (found.high - found.low) / 3.92 / abs(found.value)
+
+
+def choose_answer(ranks: dict[str, float | None], select: str, noise: float = 0.0) -> tuple[str, str]:
+    """Network, forest or blend by their validation scores, and a sentence that says why.
+
+    ``ranks`` are scores where higher is better. The blend answers unless another one is better by more than
+    ``noise`` (a share of the blend's score): validation is small and has already chosen the network's
+    epoch, so it flatters the network, and a mean of two different models errs least. Where none is
+    defined the blend answers too.
     """
     defined = {name: value for name, value in ranks.items() if value is not None}
     if not defined:
         name = "blend" if "blend" in ranks else "network"
         return name, f"{name}: the validation {select} is undefined, so nothing could choose"
-    best = max(reversed(ANSWERS), key=lambda name: defined.get(name, -np.inf))
     told = ", ".join(f"{name} {abs(value):.3f}" for name, value in defined.items())
+    best = max(reversed(ANSWERS), key=lambda name: defined.get(name, -np.inf))
+    if "blend" in defined and 0 < defined[best] - defined["blend"] <= noise * abs(defined["blend"]):
+        return "blend", f"blend: within the noise of the best validation {select} ({told})"
     return best, f"{best}: best validation {select} ({told})"
 
 
