@@ -10,7 +10,6 @@ import argparse
 
 import numpy as np
 import torch
-from molft.use.encoders import find_encoder
 
 from molft.chem.prepare import Recipe, prepare
 from molft.data.moleculenet import load, published_split
@@ -20,6 +19,7 @@ from molft.model.readout import build_readout
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
 from molft.train.plan import make_plan
+from molft.use.encoders import find_encoder
 from molft.use.evaluate import validation_score
 
 
