@@ -12,7 +12,7 @@ import torch
 from molft.errors import MolftError
 from molft.model.weights import load_encoder_files
 from molft.use.dataset import Dataset, read_dataset
-from molft.use.fitting import Fitted, fit, forest_features, start_encoder
+from molft.use.fitting import Fitted, fit, forest_features, plan_model, start_encoder
 from molft.use.model import load
 from molft.use.options import Options, Silent
 from tests.series import has_halogen, pyridines
@@ -73,7 +73,9 @@ def fitted(
     data = read(folder, columns, chosen)
     (folder / "run").mkdir(exist_ok=True)
     start, card = start_encoder(chosen)
-    return fit(data, start, card, folder / "run", chosen, reporter or Silent()), data
+    told = reporter or Silent()
+    about, plan = plan_model(data, start, card, chosen, told)
+    return fit(data, start, about, plan, folder / "run", chosen, told), data
 
 
 def assert_sound(found: Fitted, folder: Path) -> None:

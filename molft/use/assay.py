@@ -18,7 +18,7 @@ from molft.files import read_json, sha256, write_json
 from molft.use.dataset import read_dataset
 from molft.use.encoders import encoder_folder
 from molft.use.evaluate import Evaluation
-from molft.use.fitting import fit, start_encoder
+from molft.use.fitting import fit, plan_model, start_encoder
 from molft.use.model import CONFIG, Model
 from molft.use.options import Options, Reporter, Silent
 from molft.use.record import write_record
@@ -38,13 +38,16 @@ def finetune(
     then table and options must be the same. What can't be used is a :class:`MolftError`.
     """
     table, directory, reporter = Path(table), Path(directory), reporter or Silent()
+    if not table.exists():
+        raise MolftError(f"{table}: no such file")
     run = _identify(table, options)
     _check(table, directory, options, run, resume)
     encoder, card = start_encoder(options)
     data = read_dataset(table, options, encoder.config.scheme, reporter)
-    # Only now: a table that can't be used leaves no folder behind that the next try would stumble over.
+    about, plan = plan_model(data, encoder, card, options, reporter)
+    # Only now: what can't be used leaves no folder behind that the next try would stumble over.
     _claim(directory, run)
-    model, evaluation, history = fit(data, encoder, card, directory / "run", options, reporter)
+    model, evaluation, history = fit(data, encoder, about, plan, directory / "run", options, reporter)
     write_record(directory, model, data, evaluation, history)
     model.save(directory)
     shutil.rmtree(directory / "run")

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from molft.data.labels import Labels
 from molft.errors import MolftError
 from molft.use.dataset import build_dataset
-from molft.use.fitting import fit, start_encoder
+from molft.use.fitting import fit, plan_model, start_encoder
 from molft.use.model import Model
 from molft.use.options import Options, Silent
 
@@ -90,10 +90,10 @@ class _MoleculeEstimator(BaseEstimator):
                 f"{first.smiles!r}, {first.reason}",
                 stacklevel=2,
             )
+        about, plan = plan_model(data, encoder, card, options, Silent())
         with tempfile.TemporaryDirectory() as run:
-            self.model_, self.evaluation_, self.history_ = fit(
-                data, encoder, card, Path(run), options, Silent()
-            )
+            fitted = fit(data, encoder, about, plan, Path(run), options, Silent())
+        self.model_, self.evaluation_, self.history_ = fitted
         self.n_tasks_ = len(labels.names)
         return self
 

@@ -50,17 +50,17 @@ def start_encoder(options: Options) -> tuple[Encoder, dict[str, Any]]:
 def fit(
     data: Dataset,
     encoder: Encoder,
-    card: dict[str, Any],
+    about: About,
+    plan: Plan,
     run: Path,
     options: Options,
     reporter: Reporter,
 ) -> Fitted:
     """Train networks and forest on the training part, let validation choose, score the rest.
 
-    Finished networks are kept in ``run`` and not trained again. A split without a test part gives scores
-    on validation only.
+    ``about`` and ``plan`` are those of :func:`plan_model`. Finished networks are kept in ``run`` and not
+    trained again. A split without a test part gives scores on validation only.
     """
-    about, plan = _plan(data, encoder, card, options, reporter)
     train, valid = (_standardized(data, rows, about) for rows in data.split[:2])
     job = Ensemble(run, about, plan, encoder, train, valid, options, reporter)
     networks, plan, progress = train_networks(job)
@@ -75,9 +75,14 @@ def fit(
     return Fitted(model, evaluation, [p.history for p in progress])
 
 
-def _plan(
+def plan_model(
     data: Dataset, encoder: Encoder, card: dict[str, Any], options: Options, reporter: Reporter
 ) -> tuple[About, Plan]:
+    """What the model will be, and how it will be trained, from the labels of the training part.
+
+    Options that don't fit the data (a class loss for values, a frozen encoder that is not pre-trained) are
+    a :class:`MolftError`.
+    """
     assay = data.assay
     labels = assay.labels[data.split.train]
     classes = assay.task_type == "classification"
