@@ -237,7 +237,7 @@ def test_a_record_of_another_kind_is_refused(table: Path, tmp_path: Path, text: 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("missing.csv", {}, "missing.csv: can't be read: No such file"),
+        ("missing.csv", {}, "missing.csv: no such file"),
         ("assay.csv", {"encoder": "nowhere"}, "nowhere: no encoder there"),
         ("assay.csv", {"encoder": "none", "strategy": "frozen"}, "frozen needs a pre-trained encoder"),
         ("assay.csv", {"target_columns": ("y",)}, "no label column 'y'"),
