@@ -13,9 +13,13 @@ Measured on two cores of an AMD EPYC (Zen 4), torch 2.13, molecules/s in bracket
 - batch 256, no dropout: 1,247, 1,147, 592 ms: 2.11 x (433);
 - batch 1,024, no dropout: 8,737, 6,384, 2,187 ms: 4.00 x (468).
 
-What is left is matrix products of the MLPs: 95 % of the factorised step, near the cores' peak. Two threads,
-wall time, while other programs kept both cores busy: 1.80 x (batch 256, dropout 0.5), 1.90 x (no dropout) and
-2.18 x (batch 1,024, no dropout); two threads on an idle machine remain to be measured.
+Two threads, wall time, otherwise idle: product 3.3, 4.3, 5.0, 12.6 ms;
+
+- batch 256, dropout 0.5: 787 ms, 547, 443: 1.77 x by the fastest rounds, 2.05 x by the medians (578);
+- batch 256, no dropout: 597, 541, 300: 1.99 x (853);
+- batch 1,024, no dropout: 5,294, 3,730, 1,238: 4.28 x (827).
+
+What is left is matrix products of the MLPs: 95 % of the factorised step, near the cores' peak.
 """
 
 import lzma
