@@ -59,8 +59,8 @@ def summarize(
 ) -> SplitSummary:
     """Count a split. Labels are 0 and 1, or any numbers for regression; NaN is missing.
 
-    Warns of a part with one class only (no ROC-AUC), of fewer than ten of the rarer class in valid or test
-    (a score close to noise), and of tasks without any label in a part.
+    Warns of a part with one class only (no ROC-AUC), of fewer than ten labels or ten of the rarer class in
+    valid or test (a score close to noise), and of tasks without any label in a part.
 
     Shapes: labels float [R, T].
     """
@@ -84,7 +84,10 @@ def _warn(part: PartSummary, tasks: Sequence[str], task_type: str) -> list[str]:
 
     found = say([count == 0 for count in part.observed], "no label at all")
     if task_type == "regression":
-        return found
+        if part.name == "train":
+            return found
+        few = [0 < seen < FEW for seen in part.observed]
+        return found + say(few, f"fewer than {FEW} labels, so a score is close to noise")
     rarer = [min(pair) for pair in zip(part.positive, part.negative, strict=True)]
     one_class = [low == 0 < seen for low, seen in zip(rarer, part.observed, strict=True)]
     found += say(one_class, "one class only, so ROC-AUC is undefined")

@@ -115,13 +115,13 @@ def rank_answers(
 def _noise(model: Model, valid: Examples, predictions: dict[str, NDArray[np.float64]], select: str) -> float:
     """Standard error of the blend's validation score as a share of it, from the resampled interval.
 
-    0 where there is no interval or no blend.
+    Infinite where too few molecules give no interval: they can't choose at all. 0 without a blend.
     """
     if "blend" not in predictions:
         return 0.0
     found = _score(model, valid, predictions["blend"], None).mean[select]
     if not found.value or found.low is None or found.high is None:
-        return 0.0
+        return float("inf")
     return (found.high - found.low) / 3.92 / abs(found.value)
 
 
