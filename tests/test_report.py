@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from molft.data.report import Line, Report, count_labels, describe_task
 
@@ -60,3 +61,17 @@ def test_a_task_without_labels() -> None:
     )
     assert describe_task(counted[0]) == "y: 0 labels (2 missing)"
     json.dumps(counted, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("shown", "present", "absent"),
+    [
+        (10, "row 10: C: parse: no", "row 11"),
+        (12, "row 12: C: parse: no", "more"),
+        (0, "rows dropped, no molecule: 12", "row 1:"),
+    ],
+)
+def test_so_many_lines_of_a_kind_are_shown(shown: int, present: str, absent: str) -> None:
+    lines = tuple(Line((row,), "C", "parse: no") for row in range(1, 13))
+    text = report(rejected=lines).text(shown=shown)
+    assert present in text and absent not in text

@@ -37,8 +37,9 @@ def write_record(
         directory / "metrics.json",
         {"verdict": evaluation.verdict, "scores": evaluation.to_json(), "history": epochs},
     )
-    write_json(directory / "curation.json", data.assay.report.to_json())
-    write_atomic(directory / "curation.txt", data.assay.report.text() + "\n")
+    report = data.assay.report
+    write_json(directory / "curation.json", report.to_json())
+    write_atomic(directory / "curation.txt", report.text(shown=report.rows) + "\n")
     table = pa.Table.from_pandas(prediction_table(model, data), preserve_index=False)
     write_rows(directory / "predictions.csv", [table])
     write_atomic(directory / "report.html", render_report(model, data, evaluation, history))
