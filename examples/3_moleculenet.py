@@ -13,9 +13,8 @@ import torch
 
 from molft.chem.prepare import Recipe, prepare
 from molft.data.moleculenet import load, published_split
-from molft.model.heads import build_head
-from molft.model.network import Network
-from molft.model.readout import build_readout
+from molft.model.config import NetworkConfig
+from molft.model.network import build_network
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
 from molft.train.plan import make_plan
@@ -56,9 +55,7 @@ def main() -> None:
     for seed in range(chosen.seeds):
         torch.manual_seed(seed)
         start, _ = find_encoder("default")
-        network = Network(
-            start, build_readout("mean", start.width), build_head("linear", start.width, len(data.tasks))
-        )
+        network = build_network(start, NetworkConfig(tasks=len(data.tasks)))
         progress = finetune(
             Task(network, train, valid, plan, lambda e, out: validation_score(e, out, "roc_auc"), seed)
         )

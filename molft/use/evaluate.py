@@ -67,8 +67,6 @@ def evaluate(model: Model, parts: dict[str, tuple[Block, Examples]], select: str
     predictions = {part: model.answers(block, every=True) for part, (block, _) in parts.items()}
     about = model.about
     valid = parts["valid"][1]
-    ranks = rank_answers(model, valid, predictions["valid"], select)
-    answer, verdict = choose_answer(ranks, select, _noise(model, valid, predictions["valid"], select))
     thresholds = {}
     for name, values in predictions["valid"].items():
         thresholds[name] = (
@@ -81,6 +79,8 @@ def evaluate(model: Model, parts: dict[str, tuple[Block, Examples]], select: str
         }
         for part, (_, examples) in parts.items()
     }
+    ranks = rank_answers(model, valid, predictions["valid"], select)
+    answer, verdict = choose_answer(ranks, select, _noise(scores["valid"].get("blend"), select))
     chosen = thresholds[answer]
     about = replace(
         about,
@@ -112,14 +112,14 @@ def rank_answers(
     return {name: turn(select, float(values[shared].mean())) for name, values in found.items()}
 
 
-def _noise(model: Model, valid: Examples, predictions: dict[str, NDArray[np.float64]], select: str) -> float:
+def _noise(blend: Scores | None, select: str) -> float:
     """Standard error of the blend's validation score as a share of it, from the resampled interval.
 
     Infinite where too few molecules give no interval: they can't choose at all. 0 without a blend.
     """
-    if "blend" not in predictions:
+    if blend is None:
         return 0.0
-    found = _score(model, valid, predictions["blend"], None).mean[select]
+    found = blend.mean[select]
     if not found.value or found.low is None or found.high is None:
         return float("inf")
     return (found.high - found.low) / 3.92 / abs(found.value)

@@ -28,11 +28,10 @@ from molft.chem.smiles import Limits
 from molft.chem.standardize import RECIPE
 from molft.errors import MolftError
 from molft.files import read_json, sha256, write_json
-from molft.model.config import EncoderConfig
+from molft.model.config import EncoderConfig, NetworkConfig
 from molft.model.encoder import Encoder
-from molft.model.heads import build_head
 from molft.model.network import Network
-from molft.model.readout import build_readout
+from molft.model.network import build_network as join_network
 from molft.model.weights import check_fit, read_tensors, write_tensors
 from molft.train.checkpoint import part, with_prefix
 from molft.train.loop import predict
@@ -142,10 +141,8 @@ def _are_numbers(values: tuple[Any, ...], count: int) -> bool:
 
 def build_network(about: About, encoder: Encoder | None = None) -> Network:
     """A network of the model's shape around ``encoder``, or around a new one."""
-    encoder = encoder or Encoder(about.encoder)
-    readout = build_readout(about.readout, encoder.width)
-    width = int(readout.width)
-    return Network(encoder, readout, build_head(about.head, width, len(about.tasks)))
+    shape = NetworkConfig(len(about.tasks), about.readout, about.head)
+    return join_network(encoder or Encoder(about.encoder), shape)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,15 +13,14 @@ from molft.files import write_atomic, write_json
 from molft.use.columns import free_names
 from molft.use.dataset import Dataset
 from molft.use.evaluate import Evaluation
+from molft.use.fitting import History
 from molft.use.model import Model
 from molft.use.output import write_rows
 from molft.use.report import render_report
 
-HISTORY = list[list[dict[str, Any]]]
-
 
 def write_record(
-    directory: Path, model: Model, data: Dataset, evaluation: Evaluation, history: HISTORY
+    directory: Path, model: Model, data: Dataset, evaluation: Evaluation, history: History
 ) -> None:
     """Write ``metrics.json``, ``predictions.csv``, ``curation.json`` and ``.txt``, and ``report.html``.
 
