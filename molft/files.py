@@ -1,4 +1,4 @@
-"""Files that are whole or absent, checked when opened, and safe in a spreadsheet."""
+"""Files that are whole or absent, with digests, and cells that are safe in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from molft.errors import MolftError
-
-MANIFEST = "manifest.json"
 
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -111,27 +109,6 @@ def read_json(path: str | Path) -> Any:  # noqa: ANN401  (JSON holds anything; t
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def write_manifest(folder: str | Path, names: Iterable[str]) -> None:
-    """Record the sha256 of the named files of a folder in its ``manifest.json``."""
-    write_json(Path(folder) / MANIFEST, {name: sha256(Path(folder) / name) for name in sorted(names)})
-
-
-def check_manifest(folder: str | Path) -> None:
-    """Refuse, by MolftError, a folder in which a recorded file is missing or has changed by a single bit."""
-    listed = read_json(Path(folder) / MANIFEST)
-    if not isinstance(listed, dict) or not all(isinstance(text, str) for text in listed.values()):
-        raise MolftError(f"{Path(folder) / MANIFEST}: expected an object of file names and sha256 digests")
-    for name, digest in listed.items():
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise MolftError(f"{Path(folder) / MANIFEST}: {name!r} is outside the folder")
-        found = sha256(Path(folder) / name)
-        if found != digest:
-            raise MolftError(
-                f"{Path(folder) / name}: not the file that was saved: sha256 {found[:12]}..., the manifest "
-                f"says {digest[:12]}...; copy the folder again from where it came"
-            )
 
 
 def safe_cell(text: str) -> str:

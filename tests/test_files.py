@@ -1,7 +1,6 @@
-"""Atomic writes, digests, JSON, manifests and spreadsheet cells."""
+"""Atomic writes, digests, JSON and spreadsheet cells."""
 
 import errno
-import json
 import os
 import signal
 import stat
@@ -166,41 +165,6 @@ def test_read_json_says_what_is_wrong(tmp_path: Path, content: bytes, message: s
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(MolftError, match=message):
         files.read_json(tmp_path / "a.json")
-
-
-def test_a_manifest_meets_its_files(tmp_path: Path) -> None:
-    (tmp_path / "b.bin").write_bytes(bytes(1000))
-    (tmp_path / "a.json").write_text("{}")
-    files.write_manifest(tmp_path, ["b.bin", "a.json"])
-    assert list(files.read_json(tmp_path / files.MANIFEST)) == ["a.json", "b.bin"]
-    files.check_manifest(tmp_path)
-
-
-@pytest.mark.parametrize("place", [0, 500, 999])
-def test_a_manifest_finds_one_flipped_bit(tmp_path: Path, place: int) -> None:
-    content = bytearray(1000)
-    (tmp_path / "b.bin").write_bytes(content)
-    files.write_manifest(tmp_path, ["b.bin"])
-    content[place] ^= 0x10
-    (tmp_path / "b.bin").write_bytes(content)
-    with pytest.raises(MolftError, match=r"b\.bin: not the file that was saved"):
-        files.check_manifest(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("manifest", "message"),
-    [
-        ({"gone.bin": "00"}, r"gone\.bin: can't be read"),
-        ({"../outside": "00"}, r"'\.\./outside' is outside the folder"),
-        ({"/etc/hostname": "00"}, r"outside the folder"),
-        ({"a": 3}, r"expected an object of file names"),
-        ([], r"expected an object of file names"),
-    ],
-)
-def test_a_manifest_that_lies_is_refused(tmp_path: Path, manifest: object, message: str) -> None:
-    (tmp_path / files.MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(MolftError, match=message):
-        files.check_manifest(tmp_path)
 
 
 @pytest.mark.parametrize(
