@@ -1,0 +1,42 @@
+"""MoleculeNet sets on the published scaffold split, as the benchmarks of training read them.
+
+Files are looked for where MOLFT_DATA says (see :func:`molft.data.moleculenet.find`).
+"""
+
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molft.chem.prepare import Recipe, prepare
+from molft.data.moleculenet import load, published_split
+from molft.train.finetune import Examples
+
+
+def read_parts(name: str, scheme: str = "ogb") -> tuple[list[Examples], str]:
+    """Train, validation and test part of a set, and its task type.
+
+    The split is made before features are, so it is the same for every scheme; a molecule that ``scheme`` has
+    no code for is then left out of its part, and said so. Values are standardised by the training part.
+    """
+    data = load(name)
+    block = prepare(data.smiles, Recipe(scheme=scheme, standardize=False))
+    for bad in block.rejected:
+        print(f"{name}: {data.smiles[bad.row]} is left out, {bad.status}", file=sys.stderr)
+    place = np.full(len(data.smiles), -1)
+    place[block.index] = np.arange(len(block.index))
+    split = [rows[place[rows] >= 0] for rows in published_split(data)]
+    labels = data.labels
+    if data.task_type == "regression":
+        train = labels[split[0]]
+        labels = ((labels - np.nanmean(train, axis=0)) / np.nanstd(train, axis=0)).astype(np.float32)
+    parts = [
+        Examples(block.graphs.take(place[rows]), labels[rows], np.zeros(labels[rows].shape, np.int8))
+        for rows in split
+    ]
+    return parts, data.task_type
+
+
+def subset(examples: Examples, rows: NDArray[np.int64]) -> Examples:
+    """Some of the molecules, in the order of ``rows``."""
+    return Examples(examples.graphs.take(rows), examples.labels[rows], examples.bounds[rows])
