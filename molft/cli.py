@@ -41,6 +41,10 @@ class Strategy(StrEnum):
     frozen = "frozen"
     gradual = "gradual"
     full = "full"
+    lp_ft = "lp-ft"
+    l2_sp = "l2-sp"
+    wise_ft = "wise-ft"
+    lora = "lora"
 
 
 class Loss(StrEnum):

@@ -6,11 +6,9 @@ follows from seed and epoch, so a run that was killed ends with the same weights
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,76 +17,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from molft.chem.graphs import Graphs
 from molft.data.batch import make_batch
 from molft.errors import MolftError
 from molft.model.encoder import stage_of
+from molft.model.lora import add_updates, freeze_all_but_updates, merge_updates
 from molft.model.network import Network
-from molft.train.checkpoint import (
-    load_checkpoint,
-    optimizer_state,
-    part,
-    restore_optimizer,
-    save_checkpoint,
-    with_prefix,
-)
+from molft.train.anchor import Weights, choose_share, copy_weights, penalty
+from molft.train.finetune_checkpoint import identify, read_run, restore_run, save_run
 from molft.train.loop import FrozenStates, freeze_states, predict
 from molft.train.losses import ClassBalance, Loss, build_loss
 from molft.train.plan import Plan
 from molft.train.schedule import epoch_order, split_evenly, warmup_cosine
+from molft.train.task import Examples, Progress, Score, Task
 
-
-@dataclass(frozen=True)
-class Examples:
-    """Molecules with labels.
-
-    Shapes: labels float32 [B, T], NaN where missing (0 and 1 for classes, standardised values for
-    regression); bounds int8 [B, T], +1 for ``>``, -1 for ``<``, 0 for an exact label.
-    """
-
-    graphs: Graphs
-    labels: NDArray[np.float32]
-    bounds: NDArray[np.int8]
-
-    def __len__(self) -> int:
-        """Number of molecules."""
-        return len(self.graphs)
-
-
-Score = Callable[[Examples, NDArray[np.float32]], float | None]
-"""Validation score of raw outputs, higher is better; None where it is undefined."""
-
-
-@dataclass
-class Progress:
-    """How far a training is: finished epochs, their records, and the best one (-1: none yet)."""
-
-    epoch: int = 0
-    best_epoch: int = -1
-    best_score: float = -float("inf")
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; JSON has no infinity, so without a best epoch the best score is None."""
-        return {**vars(self), "best_score": self.best_score if self.best_epoch >= 0 else None}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Progress:
-        """The inverse of :meth:`to_json`."""
-        score = values["best_score"]
-        return cls(**{**values, "best_score": -float("inf") if score is None else score})
-
-
-@dataclass(frozen=True)
-class Task:
-    """One training: the network to adapt (already on its device), its data, plan and seed."""
-
-    network: Network
-    train: Examples
-    valid: Examples
-    plan: Plan
-    score: Score
-    seed: int
+__all__ = ["Examples", "Progress", "Score", "Task", "finetune"]
 
 
 def finetune(
@@ -100,41 +42,99 @@ def finetune(
 ) -> Progress:
     """Train ``task.network`` in place; it ends with the weights of the best validation epoch.
 
-    An existing ``checkpoint`` is continued; one of another plan, seed, data or encoder is refused. Without a
-    defined validation score the last epoch is kept, and the history says so.
+    With low-rank updates these are merged, and with averaging the pre-trained weights are mixed in, so that
+    the network is a plain one in the end whatever the plan. An existing ``checkpoint`` is continued; one of
+    another plan, seed, data or encoder is refused. Without a defined validation score the last epoch is kept,
+    and the history says so.
     """
     if len(task.train) < 2:
         raise MolftError(f"{len(task.train)} training molecule(s); at least two are needed")
     if not np.isfinite(task.train.labels).any():
         raise MolftError("no training molecule has a label; check the target columns and the split")
-    optimizer = torch.optim.AdamW(_groups(task.network, task.plan), weight_decay=task.plan.weight_decay)
-    best = {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
+    identity = identify(task)
+    begun = read_run(checkpoint, identity) if checkpoint is not None and checkpoint.exists() else None
+    encoder, plan = task.network.encoder, task.plan
+    start = copy_weights(encoder)
+    if plan.rank:
+        add_updates(encoder, plan.rank, task.seed)
+    optimizer = torch.optim.AdamW(_groups(task.network, plan), weight_decay=plan.weight_decay)
+    run = _Run(task, optimizer, _choose_loss(task), start)
+    best = _copy(task.network)
     progress = Progress()
-    identity = _identity(task)
-    if checkpoint is not None and checkpoint.exists():
-        progress, best = _restore(checkpoint, task, optimizer, identity)
-    loss = build_loss(
-        task.plan.loss,
-        ClassBalance.of(task.train.labels) if task.plan.task_type == "classification" else None,
-    )
-    cached: tuple[int, FrozenStates | None] = (-1, None)
+    if begun is not None:
+        progress, best = restore_run(begun, task, optimizer)
     saved = time.monotonic()
-    while progress.epoch < task.plan.epochs and not _finished(progress, task.plan):
-        stage = task.plan.stage_at(progress.epoch)
-        task.network.encoder.freeze(stage.frozen)
-        if cached[0] != stage.frozen:
-            cached = (stage.frozen, freeze_states(task.network, task.train.graphs))
-        record = _run_epoch(task, optimizer, loss, cached[1], progress.epoch)
+    while progress.epoch < plan.epochs and not _finished(progress, plan):
+        run.enter(plan.stage_at(progress.epoch).frozen)
+        record = _run_epoch(run, progress.epoch)
         best = _judge(task, progress, record, best)
         if on_epoch:
             on_epoch(record)
         if checkpoint is not None and time.monotonic() - saved > save_every_s:
-            _save(checkpoint, task, optimizer, progress, best, identity)
+            save_run(checkpoint, task, optimizer, progress, best, identity)
             saved = time.monotonic()
     task.network.load_state_dict(best)
-    task.network.encoder.freeze(0)
+    merge_updates(encoder)
+    encoder.freeze(0)
     task.network.eval()
+    if plan.average:
+        _average(task, start, progress)
     return progress
+
+
+@dataclass
+class _Run:
+    """What the epochs of one training share; the outputs of a frozen part are kept from epoch to epoch."""
+
+    task: Task
+    optimizer: torch.optim.Optimizer
+    loss: Loss
+    start: Weights
+    frozen: int = -1
+    train: FrozenStates | None = None
+    valid: FrozenStates | None = None
+
+    def enter(self, frozen: int) -> None:
+        """Freeze what makes the first ``frozen`` states, and run it over all molecules if it wasn't yet."""
+        network = self.task.network
+        network.encoder.freeze(frozen)
+        if self.task.plan.rank and not frozen:
+            freeze_all_but_updates(network.encoder)
+        if self.frozen != frozen:
+            self.frozen, self.train = frozen, freeze_states(network, self.task.train.graphs)
+            self.valid = freeze_states(network, self.task.valid.graphs) if self._head_only() else None
+
+    def _head_only(self) -> bool:
+        return self.train is not None and self.train.summary is not None
+
+    @torch.no_grad()
+    def validate(self) -> float | None:
+        """Validation score now; where only the head is trained, from molecule vectors made once."""
+        network, valid = self.task.network, self.task.valid
+        if self.valid is not None and self.valid.summary is not None:
+            network.eval()
+            return self.task.score(valid, network.head(self.valid.summary).cpu().numpy())
+        return self.task.score(valid, predict(network, valid.graphs))
+
+
+def _choose_loss(task: Task) -> Loss:
+    classes = task.plan.task_type == "classification"
+    return build_loss(task.plan.loss, ClassBalance.of(task.train.labels) if classes else None)
+
+
+def _copy(network: Network) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def _average(task: Task, start: Weights, progress: Progress) -> None:
+    """Mix the pre-trained weights into the encoder as far as the validation score gains."""
+
+    def judge() -> float | None:
+        return task.score(task.valid, predict(task.network, task.valid.graphs))
+
+    progress.share, score = choose_share(task.network.encoder, start, judge)
+    if score is not None and progress.share < 1:
+        progress.best_score = score
 
 
 def _groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
@@ -148,32 +148,28 @@ def _groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
     return [*encoder, {"params": head, "base": plan.head_rate}]
 
 
-def _run_epoch(
-    task: Task, optimizer: torch.optim.Optimizer, loss: Loss, frozen: FrozenStates | None, epoch: int
-) -> dict[str, Any]:
+def _run_epoch(run: _Run, epoch: int) -> dict[str, Any]:
     """One pass over the training molecules and the validation score after it."""
+    task, plan = run.task, run.task.plan
     # Dropout draws from torch's generator: seeded here, an epoch does not depend on how it was reached.
     torch.manual_seed(task.seed * 100_003 + epoch)
     started = time.monotonic()
     task.network.train()
-    task.network.encoder.dropout = task.plan.dropout
-    batches = split_evenly(_order(task, epoch), task.plan.batch_size)
+    task.network.encoder.dropout = plan.dropout
+    batches = split_evenly(_order(task, epoch), plan.batch_size)
+    first, end = plan.phase_at(epoch)
+    steps = (end - first) * len(batches)
     total = 0.0
     for number, rows in enumerate(batches):
-        factor = warmup_cosine(
-            epoch * len(batches) + number,
-            task.plan.epochs * len(batches),
-            max(1, round(task.plan.warmup * task.plan.epochs * len(batches))),
-        )
-        for group in optimizer.param_groups:
+        step = (epoch - first) * len(batches) + number
+        factor = warmup_cosine(step, steps, max(1, round(plan.warmup * steps)), plan.floor)
+        for group in run.optimizer.param_groups:
             group["lr"] = group["base"] * factor
-        total += _step(task, optimizer, loss, frozen, rows)
-    outputs = predict(task.network, task.valid.graphs)
-    score = task.score(task.valid, outputs)
+        total += _step(run, rows)
     return {
         "epoch": epoch + 1,
         "train_loss": total / len(batches),
-        "valid_score": score,
+        "valid_score": run.validate(),
         "seconds": round(time.monotonic() - started, 2),
         "molecules": len(task.train),
     }
@@ -193,14 +189,9 @@ def _order(task: Task, epoch: int) -> NDArray[np.int64]:
     return rng.choice(len(labels), size=len(labels), p=chance / chance.sum()).astype(np.int64)
 
 
-def _step(
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    loss: Loss,
-    frozen: FrozenStates | None,
-    rows: NDArray[np.int64],
-) -> float:
-    network = task.network
+def _step(run: _Run, rows: NDArray[np.int64]) -> float:
+    """One update of the weights; the loss before it, without the pull to the pre-trained weights."""
+    task, network, frozen = run.task, run.task.network, run.train
     device = next(network.parameters()).device
     if frozen is not None and frozen.summary is not None:
         outputs = network.head(frozen.summary[torch.from_numpy(rows)])
@@ -210,11 +201,12 @@ def _step(
         outputs = network.predict_from(states, batch)
     labels = torch.from_numpy(task.train.labels[rows]).to(device)
     bounds = torch.from_numpy(task.train.bounds[rows]).to(device)
-    value = loss(outputs, labels, bounds)
-    optimizer.zero_grad(set_to_none=True)
-    value.backward()
+    value = run.loss(outputs, labels, bounds)
+    pull = penalty(network.encoder, run.start, task.plan.anchor) if task.plan.anchor else 0.0
+    run.optimizer.zero_grad(set_to_none=True)
+    (value + pull).backward()
     nn.utils.clip_grad_norm_([p for p in network.parameters() if p.grad is not None], task.plan.clip)
-    optimizer.step()
+    run.optimizer.step()
     return float(value.detach())
 
 
@@ -231,61 +223,10 @@ def _judge(
         record["note"] = "validation score undefined; the last epoch is kept"
     else:
         return best
-    return {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
+    return _copy(task.network)
 
 
 def _finished(progress: Progress, plan: Plan) -> bool:
     """Whether patience has run out, counted from the release of the last part."""
     waited = progress.epoch - max(progress.best_epoch, plan.stages[-1].epoch)
     return progress.best_epoch >= 0 and waited >= plan.patience
-
-
-def _save(
-    path: Path,
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    best: dict[str, Tensor],
-    identity: dict[str, Any],
-) -> None:
-    tensors = (
-        with_prefix("network", task.network.state_dict())
-        | with_prefix("best", best)
-        | with_prefix("optimizer", optimizer_state(optimizer))
-    )
-    save_checkpoint(path, tensors, {"progress": progress.to_json(), "identity": identity})
-
-
-def _identity(task: Task) -> dict[str, Any]:
-    """What must be the same for a checkpoint to be continued, as it comes back from JSON."""
-    weights = [tensor.detach().cpu().numpy() for tensor in task.network.encoder.state_dict().values()]
-    identity = {
-        "plan": task.plan.to_json(),
-        "seed": task.seed,
-        "data": [_digest(*vars(e.graphs).values(), e.labels, e.bounds) for e in (task.train, task.valid)],
-        "encoder": _digest(*weights),
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(identity))
-    return plain
-
-
-def _digest(*arrays: NDArray[np.generic]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def _restore(
-    path: Path, task: Task, optimizer: torch.optim.Optimizer, identity: dict[str, Any]
-) -> tuple[Progress, dict[str, Tensor]]:
-    tensors, facts = load_checkpoint(path)
-    before = facts.get("identity", {})
-    changed = [name for name, value in identity.items() if before.get(name) != value]
-    if changed:
-        raise MolftError(
-            f"{path} belongs to a run with another {', '.join(changed)}; remove it or use the same as then"
-        )
-    task.network.load_state_dict(part("network", tensors))
-    restore_optimizer(optimizer, part("optimizer", tensors))
-    return Progress.from_json(facts["progress"]), part("best", tensors)

@@ -17,9 +17,15 @@ from typing import Any
 from molft.errors import MolftError
 from molft.train.losses import CLASS_LOSSES
 
-STRATEGIES = ("frozen", "gradual", "full")
+STRATEGIES = ("frozen", "gradual", "full", "lp-ft", "l2-sp", "wise-ft", "lora")
 TASK_TYPES = ("classification", "regression")
 FEW, SOME = 50, 1000
+# What a strategy adds to training everything from the start.
+_ADDED: dict[str, dict[str, Any]] = {
+    "l2-sp": {"anchor": 1.0},
+    "wise-ft": {"average": True},
+    "lora": {"rank": 8},
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,13 @@ class Plan:
     ``encoder_rate`` is the learning rate of the encoder's top layer; each layer below learns
     ``layer_decay`` times as fast. ``select`` is the validation metric that picks the epoch.
     ``patience`` counts epochs without improvement once everything that will be released is released.
+
+    ``probe`` epochs train the head alone before the learning rate's schedule begins anew (LP-FT, Kumar et
+    al., ICLR 2022). ``anchor`` is the strength of the pull to the pre-trained weights (L2-SP, Li et al.,
+    ICML 2018). ``average`` says that validation may mix pre-trained and fine-tuned weights in the end
+    (WiSE-FT, Wortsman et al., CVPR 2022). With a ``rank`` above 0, only low-rank updates of the encoder's
+    linear layers are trained, and merged in the end (LoRA, Hu et al., ICLR 2022).
+    ``floor`` is the share of its peak at which the learning rate ends: 1 keeps it constant.
     """
 
     strategy: str
@@ -57,6 +70,12 @@ class Plan:
     select: str
     oversample: bool
     reason: str
+    # With defaults, because the plans of older models don't have them.
+    probe: int = 0
+    anchor: float = 0.0
+    average: bool = False
+    rank: int = 0
+    floor: float = 0.0
 
     def rate(self, state: int) -> float:
         """Learning rate of the parameters that make encoder state ``state`` (0 the atom tables)."""
@@ -66,15 +85,24 @@ class Plan:
         """The stage that holds in ``epoch``."""
         return [stage for stage in self.stages if stage.epoch <= epoch][-1]
 
+    def phase_at(self, epoch: int) -> tuple[int, int]:
+        """First epoch of the learning rate's schedule that holds in ``epoch``, and the one after its last."""
+        return (0, self.probe) if epoch < self.probe else (self.probe, self.epochs)
+
     def rows(self) -> list[tuple[str, str]]:
         """The plan as name and value, for printing."""
         stages = "; ".join(f"epoch {s.epoch + 1}: {self._released(s.frozen)}" for s in self.stages)
         lowest = f", {self.rate(0):.1g} at the atom tables" if self.layer_decay < 1 else ""
+        anew = ", twice: for the head, then for everything" if self.probe else ""
         return [
+            ("strategy", self.strategy),
             ("why", self.reason),
-            ("trained", stages),
+            ("trained", stages + self._kept_near()),
             ("learning rate", f"head {self.head_rate:g}, encoder {self.encoder_rate:g}{lowest}"),
-            ("schedule", f"{self.warmup:.0%} warm-up, cosine; AdamW, weight decay {self.weight_decay:g}"),
+            (
+                "schedule",
+                f"{self.warmup:.0%} warm-up, cosine{anew}; AdamW, weight decay {self.weight_decay:g}",
+            ),
             ("epochs", f"at most {self.epochs}, stops after {self.patience} without a better {self.select}"),
             ("batch", f"{self.batch_size} molecules, dropout {self.dropout:g}"),
             ("loss", self.loss + (", rare classes oversampled" if self.oversample else "")),
@@ -83,7 +111,16 @@ class Plan:
     def _released(self, frozen: int) -> str:
         if frozen == self.layers + 1:
             return "head only"
+        if self.rank:
+            return f"head, and updates of rank {self.rank} to the encoder's linear layers"
         return "everything" if frozen == 0 else f"head and top {self.layers + 1 - frozen} layers"
+
+    def _kept_near(self) -> str:
+        if self.anchor:
+            return f", pulled to the pre-trained weights with strength {self.anchor:g}"
+        if self.average:
+            return ", then averaged with the pre-trained weights as far as validation gains"
+        return ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
@@ -124,34 +161,35 @@ def make_plan(
             raise MolftError(f"{name} is {value}; it must be at least 1")
     if strategy not in ("auto", *STRATEGIES):
         raise MolftError(f"strategy {strategy!r} is unknown; expected auto, {', '.join(STRATEGIES)}")
-    if not pretrained and strategy in ("frozen", "gradual"):
+    if not pretrained and strategy not in ("auto", "full"):
         raise MolftError(f"strategy {strategy} needs a pre-trained encoder; with --encoder none use full")
     classes = task_type == "classification"
     chosen, reason = (
         _choose_strategy(labels, classes, pretrained) if strategy == "auto" else (strategy, "as asked")
     )
-    chosen_epochs = epochs or _choose_epochs(labels, chosen)
-    plan = Plan(
+    probe, chosen_epochs = _choose_epochs(labels, chosen, epochs)
+    return Plan(
         strategy=chosen,
         task_type=task_type,
         loss=_choose_loss(loss, classes, minority),
-        stages=_stages(chosen, chosen_epochs, layers),
+        stages=_stages(chosen, chosen_epochs, layers, probe),
         layers=layers,
         epochs=chosen_epochs,
         batch_size=batch_size or (32 if labels <= SOME else 64 if labels <= 10 * SOME else 128),
         head_rate=1e-3,
-        encoder_rate=0.0 if chosen == "frozen" else _encoder_rate(labels, classes, pretrained),
-        layer_decay=0.8 if pretrained and chosen != "frozen" else 1.0,
+        encoder_rate=_encoder_rate(chosen, labels, classes, pretrained),
+        layer_decay=0.8 if pretrained and chosen not in ("frozen", "lora") else 1.0,
         dropout=0.0 if chosen == "frozen" else 0.3 if classes else 0.1,
         warmup=0.1 if labels <= SOME else 0.05,
         weight_decay=0.01,
         clip=5.0,
-        patience=max(5, chosen_epochs // 3),
+        patience=max(5, (chosen_epochs - probe) // 3),
         select=("pr_auc" if minority < 0.2 else "roc_auc") if classes else "rmse",
         oversample=oversample,
         reason=f"{labels} labelled training molecules, {task_type}: {reason}",
+        probe=probe,
+        **_ADDED.get(chosen, {}),
     )
-    return plan
 
 
 def _choose_strategy(labels: int, classes: bool, pretrained: bool) -> tuple[str, str]:
@@ -164,10 +202,15 @@ def _choose_strategy(labels: int, classes: bool, pretrained: bool) -> tuple[str,
     return "full", "regression gains most from training everything"
 
 
-def _choose_epochs(labels: int, strategy: str) -> int:
+def _choose_epochs(labels: int, strategy: str, asked: int | None) -> tuple[int, int]:
+    """Epochs for the head alone that have a schedule of their own, and epochs in all."""
+    alone = 100  # the frozen encoder runs once, so an epoch costs next to nothing
     if strategy == "frozen":
-        return 100  # the frozen encoder runs once, so an epoch costs next to nothing
-    return 30 if labels <= SOME else 20
+        return 0, asked or alone
+    if strategy == "lp-ft" and asked:
+        return max(1, asked // 2), asked
+    probe = alone if strategy == "lp-ft" else 0
+    return probe, asked or probe + (30 if labels <= SOME else 20)
 
 
 def _choose_loss(loss: str, classes: bool, minority: float) -> str:
@@ -182,22 +225,27 @@ def _choose_loss(loss: str, classes: bool, minority: float) -> str:
     return loss if loss != "auto" else "focal" if minority < 0.2 else "bce"
 
 
-def _encoder_rate(labels: int, classes: bool, pretrained: bool) -> float:
-    if not pretrained:
-        return 1e-3
+def _encoder_rate(strategy: str, labels: int, classes: bool, pretrained: bool) -> float:
+    if strategy == "frozen":
+        return 0.0
+    if not pretrained or strategy == "lora":
+        return 1e-3  # low-rank updates start from zero, as a head does
     if labels <= SOME:
         return 1e-4 if classes else 3e-4
     return 3e-4 if classes else 5e-4
 
 
-def _stages(strategy: str, epochs: int, layers: int) -> tuple[Stage, ...]:
+def _stages(strategy: str, epochs: int, layers: int, probe: int) -> tuple[Stage, ...]:
     if strategy == "frozen":
         return (Stage(0, layers + 1),)
-    if strategy == "full":
+    if strategy == "lp-ft":
+        stages = [Stage(0, layers + 1), Stage(probe, 0)]
+    elif strategy == "gradual":
+        # Head alone for a tenth of the time, then the upper half, then all.
+        head, upper = max(1, round(0.1 * epochs)), max(2, round(0.25 * epochs))
+        stages = [Stage(0, layers + 1), Stage(head, (layers + 2) // 2), Stage(upper, 0)]
+    else:
         return (Stage(0, 0),)
-    # Head alone for a tenth of the time, then the upper half, then all.
-    head, upper = max(1, round(0.1 * epochs)), max(2, round(0.25 * epochs))
-    stages = (Stage(0, layers + 1), Stage(head, (layers + 2) // 2), Stage(upper, 0))
     return tuple(stage for stage in stages if stage.epoch < epochs)
 
 

@@ -1,0 +1,66 @@
+"""Keeping a fine-tuned encoder near its pre-trained weights: by a penalty, or by averaging afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from molft.model.encoder import Encoder
+
+SHARES = tuple(step / 10 for step in range(9, -1, -1))
+"""Shares of the fine-tuned weights that an average is tried with, beside 1."""
+
+Weights = Mapping[str, Tensor]
+
+
+def copy_weights(encoder: Encoder) -> dict[str, Tensor]:
+    """Parameters and running statistics as they are now."""
+    return {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
+
+
+def penalty(encoder: Encoder, start: Weights, strength: float) -> Tensor:
+    """``strength / 2 * |w - w0|^2`` over the encoder's trainable parameters, a scalar.
+
+    L2-SP of Li, Grandvalet & Davoine (ICML 2018), equation 2. ``start`` holds w0 by parameter name.
+    """
+    moved = [
+        (parameter - start[name]).square().sum()
+        for name, parameter in encoder.named_parameters()
+        if parameter.requires_grad
+    ]
+    return strength / 2 * torch.stack(moved).sum() if moved else torch.zeros(())
+
+
+def mix(start: Weights, tuned: Weights, share: float) -> dict[str, Tensor]:
+    """``(1 - share) * start + share * tuned``, running statistics included; counters are those of ``tuned``.
+
+    WiSE-FT (Wortsman et al., CVPR 2022). At 0 and 1 exactly the one and the other.
+    """
+    if share in (0.0, 1.0):
+        return dict(tuned if share else start)
+    return {
+        name: torch.lerp(start[name], tensor, share) if tensor.is_floating_point() else tensor
+        for name, tensor in tuned.items()
+    }
+
+
+def choose_share(
+    encoder: Encoder, start: Weights, score: Callable[[], float | None]
+) -> tuple[float, float | None]:
+    """Leave in ``encoder`` the average of ``start`` and its weights that scores best; its share and score.
+
+    The head stays as it was fine-tuned. Another share than 1 has to be strictly better, and of equal ones
+    the nearest to 1 is taken; where the score is undefined nothing is averaged.
+    """
+    tuned = copy_weights(encoder)
+    best, best_score = 1.0, score()
+    if best_score is not None:
+        for share in SHARES:
+            encoder.load_state_dict(mix(start, tuned, share))
+            found = score()
+            if found is not None and found > best_score:
+                best, best_score = share, found
+    encoder.load_state_dict(mix(start, tuned, best))
+    return best, best_score
