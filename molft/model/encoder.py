@@ -56,6 +56,18 @@ class Encoder(nn.Module):
         """Width D of the output: (layers + 1) times the state's for ``jk="concat"``."""
         return self.config.width * (self.config.layers + 1 if self.config.jk == "concat" else 1)
 
+    @property
+    def half(self) -> bool:
+        """Whether layers are computed in 16 bits (:mod:`molft.model.half`): for the run, not the weights."""
+        return bool(getattr(self.gnns[0], "half", False))
+
+    @half.setter
+    def half(self, on: bool) -> None:
+        if on and self.config.conv != "gin":
+            raise MolftError(f"layers of {self.config.conv!r} can't be computed in 16 bits; only 'gin' can")
+        for conv in self.gnns:
+            conv.half = on
+
     def topology(self, batch: GraphBatch) -> Topology:
         """Neighbour lists and bond counts of a batch, for :meth:`run` and :meth:`forward`."""
         dtype = self.get_parameter("x_embedding1.weight").dtype
@@ -150,7 +162,9 @@ class Encoder(nn.Module):
         Shapes: states (layers + 1) times [N, width], out [N, D].
         """
         if self.config.jk == "last":
-            return states[-1]
+            return states[-1].float() if self.half else states[-1]
+        if self.half:
+            states = [state.float() for state in states]
         if self.config.jk == "concat":
             return torch.cat(list(states), dim=1)
         stacked = torch.stack(list(states))

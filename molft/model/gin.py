@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
+from molft.model.half import perceptron
 from molft.model.tables import add_tables, stack_tables
-from molft.model.topology import Topology, aggregate
+from molft.model.topology import Topology, aggregate, aggregate_padded
 
 
 class GIN(nn.Module):
     """``MLP((A + I) h + C T)``: Linear, ReLU, Linear on the sum of neighbour states and bond vectors.
 
     There is no epsilon and no ReLU on the message (PyG's ``GINEConv`` has one: another function).
+    With ``half`` it is computed in 16 bits (:mod:`molft.model.half`).
     """
 
     def __init__(self, width: int, bond_sizes: Sequence[int]) -> None:
@@ -24,12 +27,17 @@ class GIN(nn.Module):
             nn.Linear(width, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width)
         )
         add_tables(self, "edge_embedding", self.bond_sizes, width)
+        self.half = False
 
     def forward(self, states: Tensor, topology: Topology) -> Tensor:
         """New atom states, before normalisation.
 
-        Shapes: states [N, D], out [N, D].
+        Shapes: states [N, D], out [N, D], bfloat16 where ``half`` is set.
         """
         table = stack_tables(self, "edge_embedding", self.bond_sizes)
+        if self.half:
+            total = aggregate_padded(states.bfloat16(), table, topology)
+            first, second = cast(nn.Linear, self.mlp[0]), cast(nn.Linear, self.mlp[2])
+            return perceptron(total, first, second)[: topology.atoms]
         out: Tensor = self.mlp(aggregate(states, table, topology))
         return out

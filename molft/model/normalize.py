@@ -17,7 +17,8 @@ class _WeightedNorm(torch.autograd.Function):
     ) -> Tensor:
         """Shapes: x [U, D], shares [U, 1] adding up to 1, the others [D], out [U, D]."""
         ctx.save_for_backward(x, weight, shares, mean, scale)
-        return torch.addcmul(bias - mean * scale * weight, x, scale * weight)
+        wide = x.to(weight.dtype)
+        return torch.addcmul(bias - mean * scale * weight, wide, scale * weight).to(x.dtype)
 
     @staticmethod
     @once_differentiable
@@ -25,10 +26,11 @@ class _WeightedNorm(torch.autograd.Function):
         """``dx = w s (g - p (sum g + z sum(g z)))`` with z the normalised rows, p their shares."""
         x, weight, shares, mean, scale = ctx.saved_tensors  # type: ignore[attr-defined]
         normal = (x - mean).mul_(scale)
+        grad = grad.to(mean.dtype)
         d_bias = grad.sum(dim=0)
         d_weight = (grad * normal).sum(dim=0)
         d_x = normal.mul_(-d_weight).sub_(d_bias).mul_(shares).add_(grad).mul_(weight * scale)
-        return d_x, d_weight, d_bias, None, None, None
+        return d_x.to(x.dtype), d_weight, d_bias, None, None, None
 
 
 def weighted_norm(norm: nn.BatchNorm1d, states: Tensor, counts: Tensor) -> Tensor:
@@ -39,11 +41,13 @@ def weighted_norm(norm: nn.BatchNorm1d, states: Tensor, counts: Tensor) -> Tenso
     Shapes: states [U, D], counts int64 [U] (at least 2 in all), out [U, D].
     """
     total = int(counts.sum())
-    shares = (counts.to(states.dtype) / total).unsqueeze(1)
+    # Shares and sums of many rows want 32 bits even where layers are computed with 16.
+    wide = states.to(torch.promote_types(states.dtype, norm.weight.dtype)).detach()
+    shares = (counts.to(wide.dtype) / total).unsqueeze(1)
     with torch.no_grad():
-        mean = (shares.t() @ states).squeeze(0)
+        mean = (shares.t() @ wide).squeeze(0)
         # Around the mean: a mean of squares less a square of means would lose all digits.
-        variance = (shares.t() @ (states - mean).square_()).squeeze(0)
+        variance = (shares.t() @ (wide - mean).square_()).squeeze(0)
         if norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None:
             norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
             unbiased = variance * (total / (total - 1))
@@ -69,9 +73,7 @@ def normalize(norm: nn.BatchNorm1d, states: Tensor, counts: Tensor | None = None
             states, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
         )
     if norm.training and counts is not None:
-        # Shares and sums of many rows want 32 bits even where autocast computes layers with 16.
         with torch.autocast(states.device.type, enabled=False):
-            wide = torch.promote_types(states.dtype, norm.weight.dtype)
-            return weighted_norm(norm, states.to(wide), counts).to(states.dtype)
+            return weighted_norm(norm, states, counts)
     out: Tensor = norm(states)
     return out

@@ -22,6 +22,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 from molft.errors import MolftError
+from molft.model.half import padded_rows
 from molft.model.tables import stacked_rows
 
 
@@ -77,6 +78,16 @@ class Topology:
     def degrees(self) -> Tensor:
         """Pairs of each atom (its degree + 1), float [N]."""
         return torch.bincount(self.receivers, minlength=self.atoms).to(self.counts.dtype)
+
+    @cached_property
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """Starts int32 [R] and counts bfloat16 [R, K] with rows added that nothing belongs to.
+
+        R is one of few numbers (:func:`molft.model.half.padded_rows`).
+        """
+        more = padded_rows(self.atoms) - self.atoms
+        starts = F.pad(self.starts, (0, more), value=len(self.neighbours))
+        return starts, F.pad(self.counts.bfloat16(), (0, 0, 0, more))
 
     @cached_property
     def norms(self) -> Tensor:
@@ -186,4 +197,16 @@ def aggregate(states: Tensor, table: Tensor, topology: Topology, normed: bool = 
         counts.to(states.dtype),
         weights,
     )
+    return out
+
+
+def aggregate_padded(states: Tensor, table: Tensor, topology: Topology) -> Tensor:
+    """:func:`aggregate` in 16 bits, followed by rows of zeros.
+
+    Shapes: states bfloat16 [N, D], table [K, D], out bfloat16 [R, D], R as in :attr:`Topology.padded`.
+    """
+    starts, counts = topology.padded
+    lists = (topology.neighbours, starts)
+    transposed = topology.transposed or (topology.neighbours, topology.starts)
+    out: Tensor = _Aggregate.apply(states, table.bfloat16(), lists, transposed, counts, None)
     return out

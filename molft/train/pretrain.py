@@ -23,6 +23,7 @@ from molft.data.packed_corpus import open_corpus
 from molft.errors import MolftError
 from molft.files import sha256
 from molft.model.encoder import Encoder
+from molft.model.half import has_half_units
 from molft.train.checkpoint import (
     load_checkpoint,
     optimizer_state,
@@ -110,9 +111,10 @@ def pretrain(
     if config.parts % processes.size:
         raise MolftError(f"{config.parts} part(s) of a step can't be shared by {processes.size} processes")
     model = _build(data, config, init).to(device)
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=config.learning_rate, fused=True if device.type == "cuda" else None
-    )
+    for module in model.modules():
+        if isinstance(module, Encoder):
+            module.half = _wants_half(config, device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     run = _Run(data, model, optimizer, directory, sha256(store / "store.json"), device, processes)
     run.step = _restore(run, resume)
     if processes.rank == 0:
@@ -121,7 +123,15 @@ def pretrain(
     with catch_sigterm() as interruption:
         _train(run, Pace(checkpoint_every_s, report_every, on_report), interruption)
     model.eval()
+    model.encoder.half = False
     return model.encoder
+
+
+def _wants_half(config: PretrainConfig, device: torch.device) -> bool:
+    """Whether layers are computed in 16 bits by molft's own means: on a CPU; CUDA has autocast."""
+    if device.type != "cpu" or config.precision == "float32":
+        return False
+    return config.precision == "bf16" or (config.conv == "gin" and has_half_units())
 
 
 def _build(data: PretrainData, config: PretrainConfig, init: Encoder | None) -> Pretraining:
@@ -223,8 +233,7 @@ def _learn(run: _Run, rows: NDArray[np.int64], generator: torch.Generator) -> to
 
 
 def _autocast(run: _Run) -> torch.autocast:
-    precision = run.config.precision
-    on = precision == "bf16" or (precision == "auto" and run.device.type == "cuda")
+    on = run.device.type == "cuda" and run.config.precision != "float32"
     return torch.autocast(run.device.type, torch.bfloat16, enabled=on)
 
 

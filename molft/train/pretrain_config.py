@@ -23,7 +23,7 @@ class PretrainConfig:
     parts: a step is computed in so many parts (over all processes), to save memory; batch normalisation and
         contrasts see one part.
     masked_share: share of the molecules with hidden atoms or bonds; the encoder sees whole ones too.
-    precision: "bf16" computes layers in 16 bits; "auto" does so on CUDA.
+    precision: "bf16" computes layers in 16 bits; "auto" does so on CUDA and on CPUs with units for it.
     init: sha256 of the encoder to start from, or "".
     """
 
