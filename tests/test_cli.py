@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 
 from molft import cli
 from molft.cli import app
+from molft.train.losses import CLASS_LOSSES
+from molft.train.plan import STRATEGIES
 from tests.series import has_halogen, pyridines
 from tests.small import save_small_encoder
 
@@ -105,6 +107,11 @@ def test_what_can_not_be_used_is_told_in_a_line(
     assert message in done.output.replace("\n", " ")
     assert "Traceback" not in done.output
     assert not (tmp_path / "m" / "run").exists()
+
+
+def test_the_choices_are_those_of_the_plan() -> None:
+    assert tuple(cli.Strategy) == ("auto", *STRATEGIES)
+    assert tuple(cli.Loss) == ("auto", *CLASS_LOSSES, "huber")
 
 
 def _quick(words: list[str]) -> list[str]:

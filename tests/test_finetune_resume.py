@@ -14,13 +14,14 @@ from torch import Tensor
 from molft.errors import MolftError
 from molft.train.checkpoint import save_checkpoint
 from molft.train.finetune import Examples, Progress, Task, finetune
-from molft.train.plan import Stage
+from molft.train.plan import STRATEGIES, Stage
 from tests.series import halogen_examples
-from tests.train_deeds import gradual_task, run_and_die, same, tiny_network, weights
+from tests.train_deeds import gradual_task, run_and_die, same, strategy_task, tiny_network, weights
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    first, second, other = gradual_task(), gradual_task(), gradual_task(seed=6)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(strategy: str) -> None:
+    first, second, other = (strategy_task(strategy, seed=seed) for seed in (5, 5, 6))
     for task in (first, second, other):
         finetune(task)
     assert same(weights(first.network), weights(second.network))
@@ -77,6 +78,21 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     assert same(weights(task.network), uninterrupted[0])
     assert without_time(progress) == without_time(uninterrupted[1])
     assert progress.best_epoch == uninterrupted[1].best_epoch
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_goes_on_to_the_same_weights(strategy: str, tmp_path: Path) -> None:
+    whole = strategy_task(strategy)
+    expected = finetune(whole)
+    for epoch in (2, 4, 6):
+        path = tmp_path / f"checkpoint-{epoch}"
+        with pytest.raises(Stopped):
+            finetune(strategy_task(strategy), path, save_every_s=-1.0, on_epoch=stop_at(epoch))
+        task = strategy_task(strategy)
+        progress = finetune(task, path, save_every_s=-1.0)
+        assert same(weights(task.network), weights(whole.network))
+        assert without_time(progress) == without_time(expected)
+        assert (progress.share, progress.best_score) == (expected.share, expected.best_score)
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(
@@ -143,6 +159,9 @@ def censored(examples: Examples) -> Examples:
         (lambda task: replace(task, seed=6), "seed"),
         (lambda task: replace(task, plan=replace(task.plan, epochs=7)), "plan"),
         (lambda task: replace(task, plan=replace(task.plan, stages=(Stage(0, 0),))), "plan"),
+        (lambda task: replace(task, plan=replace(task.plan, anchor=0.1)), "plan"),
+        (lambda task: replace(task, plan=replace(task.plan, average=True)), "plan"),
+        (lambda task: replace(task, plan=replace(task.plan, rank=2)), "plan"),
         (lambda task: replace(task, train=swapped(task.train)), "data"),
         (lambda task: replace(task, valid=swapped(task.valid)), "data"),
         (lambda task: replace(task, train=turned(task.train)), "data"),
@@ -157,6 +176,14 @@ def test_a_checkpoint_of_another_run_is_refused(
 ) -> None:
     with pytest.raises(MolftError, match=f"belongs to a run with another {what}; remove it"):
         finetune(change(gradual_task()), begun)
+
+
+def test_a_refused_checkpoint_leaves_the_network_as_it_was(begun: Path) -> None:
+    task = strategy_task("lora")
+    before = weights(task.network)
+    with pytest.raises(MolftError, match="belongs to a run with another plan"):
+        finetune(task, begun)
+    assert same(weights(task.network), before)
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from molft.errors import MolftError
-from molft.train.plan import Plan, Stage, make_plan, with_loss
+from molft.train.plan import STRATEGIES, Plan, Stage, make_plan, with_loss
 
 ALL, NOTHING = 6, 0  # frozen states of an encoder of five layers
 
@@ -56,9 +56,16 @@ def test_the_plan_follows_from_labels_task_and_encoder(
         ("gradual", 5, (Stage(0, ALL), Stage(1, 3), Stage(2, NOTHING))),
         ("gradual", 2, (Stage(0, ALL), Stage(1, 3))),  # no time to release everything
         ("gradual", 1, (Stage(0, ALL),)),
+        ("lp-ft", None, (Stage(0, ALL), Stage(100, NOTHING))),
+        ("lp-ft", 5, (Stage(0, ALL), Stage(2, NOTHING))),
+        ("lp-ft", 2, (Stage(0, ALL), Stage(1, NOTHING))),
+        ("lp-ft", 1, (Stage(0, ALL),)),  # no time to release anything
+        ("l2-sp", 30, (Stage(0, NOTHING),)),
+        ("wise-ft", 30, (Stage(0, NOTHING),)),
+        ("lora", 30, (Stage(0, NOTHING),)),
     ],
 )
-def test_stages(strategy: str, epochs: int, stages: tuple[Stage, ...]) -> None:
+def test_stages(strategy: str, epochs: int | None, stages: tuple[Stage, ...]) -> None:
     assert plan(strategy=strategy, epochs=epochs).stages == stages
 
 
@@ -133,6 +140,10 @@ def test_another_loss_changes_nothing_else() -> None:
         ({"strategy": "slow"}, "strategy 'slow' is unknown; expected auto, frozen, gradual, full"),
         ({"strategy": "frozen", "pretrained": False}, "strategy frozen needs a pre-trained encoder"),
         ({"strategy": "gradual", "pretrained": False}, "with --encoder none use full"),
+        ({"strategy": "lp-ft", "pretrained": False}, "lp-ft needs a pre-trained encoder"),
+        ({"strategy": "l2-sp", "pretrained": False}, "l2-sp needs a pre-trained encoder"),
+        ({"strategy": "wise-ft", "pretrained": False}, "wise-ft needs a pre-trained encoder"),
+        ({"strategy": "lora", "pretrained": False}, "lora needs a pre-trained encoder"),
         ({"loss": "mse"}, "loss 'mse' is unknown; expected auto, bce, weighted, focal"),
         ({"loss": "huber"}, "loss 'huber' is for regression"),
         (
@@ -150,10 +161,51 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message
         plan(**options)
 
 
-@pytest.mark.parametrize("strategy", ["frozen", "gradual", "full"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_plan_comes_back_from_json(strategy: str) -> None:
     found = plan(strategy=strategy)
     assert Plan.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_a_plan_from_before_a_setting_existed_is_read() -> None:
+    values = plan().to_json()
+    for name in ("probe", "anchor", "average", "rank"):
+        del values[name]
+    assert Plan.from_json(values) == plan()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "probe", "anchor", "average", "rank"),
+    [
+        ("full", 0, 0.0, False, 0),
+        ("gradual", 0, 0.0, False, 0),
+        ("lp-ft", 100, 0.0, False, 0),
+        ("l2-sp", 0, 1.0, False, 0),
+        ("wise-ft", 0, 0.0, True, 0),
+        ("lora", 0, 0.0, False, 8),
+    ],
+)
+def test_what_a_strategy_adds(strategy: str, probe: int, anchor: float, average: bool, rank: int) -> None:
+    found = plan(strategy=strategy)
+    assert (found.strategy, found.probe, found.anchor, found.average, found.rank) == (
+        strategy,
+        probe,
+        anchor,
+        average,
+        rank,
+    )
+
+
+def test_the_head_s_own_epochs_have_a_schedule_of_their_own() -> None:
+    found = plan(strategy="lp-ft")
+    assert (found.epochs, found.patience) == (130, 10)  # 30 epochs of training everything, a third of them
+    assert [found.phase_at(epoch) for epoch in (0, 99, 100, 129)] == [(0, 100)] * 2 + [(100, 130)] * 2
+    assert {plan(strategy="full").phase_at(epoch) for epoch in range(30)} == {(0, 30)}
+
+
+def test_low_rank_updates_learn_like_a_head() -> None:
+    found = plan(strategy="lora")
+    assert {found.rate(state) for state in range(6)} == {found.head_rate}
 
 
 @pytest.mark.parametrize(
@@ -187,6 +239,25 @@ def test_the_printed_plan_says_what_happens_when() -> None:
     assert rows["epochs"] == "at most 30, stops after 10 without a better pr_auc"
     assert rows["batch"] == "32 molecules, dropout 0.3"
     assert rows["loss"] == "focal, rare classes oversampled"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "trained"),
+    [
+        ("lp-ft", "epoch 1: head only; epoch 101: everything"),
+        ("l2-sp", "epoch 1: everything, pulled to the pre-trained weights with strength 1"),
+        (
+            "wise-ft",
+            "epoch 1: everything, then averaged with the pre-trained weights as far as validation gains",
+        ),
+        ("lora", "epoch 1: head, and updates of rank 8 to the encoder's linear layers"),
+    ],
+)
+def test_the_printed_plan_says_what_a_strategy_does(strategy: str, trained: str) -> None:
+    rows = dict(plan(strategy=strategy).rows())
+    assert (rows["strategy"], rows["trained"]) == (strategy, trained)
+    twice = ", twice: for the head, then for everything" in rows["schedule"]
+    assert twice == (strategy == "lp-ft")
 
 
 def test_the_printed_plan_of_a_frozen_encoder() -> None:

@@ -61,6 +61,14 @@ def gradual_task(seed: int = 5, **changes: Any) -> Task:  # noqa: ANN401
     return Task(tiny_network(), data, data, plan, accuracy, seed)
 
 
+def strategy_task(strategy: str, seed: int = 5, **changes: Any) -> Task:  # noqa: ANN401
+    """Six epochs with dropout by the plan that a strategy makes; ``changes`` are those of the plan."""
+    plan = make_plan(40, "classification", pretrained=True, layers=LAYERS, strategy=strategy, epochs=6)
+    plan = replace(plan, **{"batch_size": 16, "encoder_rate": 0.01, **changes})
+    data = halogen_examples(40, missing=7)
+    return Task(tiny_network(), data, data, plan, accuracy, seed)
+
+
 def small_store(folder: Path, scheme: str = "snap", count: int = 200) -> Path:
     """A store of pyridines with targets; every molecule but each fifth has the label "has a halogen"."""
     block = block_of(pyridines(count), scheme, forest=True)

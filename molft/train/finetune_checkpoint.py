@@ -32,6 +32,7 @@ def save_run(
     best: dict[str, Tensor],
     identity: dict[str, Any],
 ) -> None:
+    """Write weights, best weights, optimiser and progress, so that the run can go on from here."""
     tensors = (
         with_prefix("network", task.network.state_dict())
         | with_prefix("best", best)
@@ -75,6 +76,7 @@ def read_run(path: Path, identity: dict[str, Any]) -> tuple[dict[str, Tensor], d
 def restore_run(
     begun: tuple[dict[str, Tensor], dict[str, Any]], task: Task, optimizer: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Tensor]]:
+    """Put what :func:`read_run` gave into network and optimiser; progress and best weights."""
     tensors, facts = begun
     task.network.load_state_dict(part("network", tensors))
     restore_optimizer(optimizer, part("optimizer", tensors))
