@@ -15,6 +15,7 @@ import typer
 
 from molft.command import Device, Encoder, Resume, Seed, Workers, count_cores, find_device, friendly_errors
 from molft.pretrain_command import pretrain
+from molft.reproduce_command import reproduce
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
@@ -222,6 +223,7 @@ def embed(
 
 
 app.command()(pretrain)
+app.command()(reproduce)
 
 
 @app.command("import-snap")

@@ -160,7 +160,7 @@ def load(name: str, data_dir: str | Path | None = None) -> Benchmark:
     source = _source(name)
     table = _read(find(name, data_dir), source)
     smiles = table[source.smiles].tolist()
-    rows, rejected = _accept(smiles)
+    rows, rejected = accept_rows(smiles)
     labels = table.drop(columns=source.smiles).to_numpy(dtype=np.float32)[rows]
     tasks = tuple(table.columns.drop(source.smiles))
     kept = [smiles[row] for row in rows.tolist()]
@@ -211,13 +211,13 @@ def _read(path: Path, source: Source) -> pd.DataFrame:
     return table if columns is None else table[columns]
 
 
-def _accept(smiles: list[str]) -> tuple[NDArray[np.int64], list[Rejected]]:
+def accept_rows(smiles: list[str], recipe: Recipe = RECIPE) -> tuple[NDArray[np.int64], list[Rejected]]:
     """Rows that parse and that the features can index, and the others with the reason."""
     accepted, rejected = [np.empty(0, dtype=np.int64)], []
     for start in range(
         0, len(smiles), _BLOCK
     ):  # in blocks, so that the molecules of MUV aren't all alive at once
-        block = prepare(smiles[start : start + _BLOCK], RECIPE)
+        block = prepare(smiles[start : start + _BLOCK], recipe)
         accepted.append(block.index + start)
         rejected += [bad._replace(row=bad.row + start) for bad in block.rejected]
     return np.concatenate(accepted), rejected
