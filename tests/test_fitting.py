@@ -11,6 +11,7 @@ import torch
 
 from molft.errors import MolftError
 from molft.model.weights import load_encoder_files
+from molft.train.plan import STRATEGIES
 from molft.use.dataset import Dataset, read_dataset
 from molft.use.fitting import Fitted, fit, forest_features, plan_model, start_encoder
 from molft.use.model import load
@@ -42,7 +43,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small_encoder(tmp_path_factory.mktemp("encoder"))
+    return save_small_encoder(tmp_path_factory.mktemp("encoder"), seed=1)
 
 
 def numbers(rows: int = ROWS) -> np.ndarray:
@@ -98,6 +99,33 @@ def test_one_task_of_classes(tmp_path: Path, encoder: Path) -> None:
     assert about.facts["plan"]["reason"].startswith(f"{len(data.split.train)} labelled training molecules")
     assert [len(epochs) for epochs in found.history] == [2]
     assert_sound(found, tmp_path)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_makes_a_plain_model_and_tells_what_it_keeps(
+    strategy: str, tmp_path: Path, encoder: Path
+) -> None:
+    heard = Heard()
+    found, _ = fitted(tmp_path, encoder, {"active": classes()}, heard, strategy=strategy)
+    kept = found.model.about.facts["retention"]
+    assert len(kept) == 1 and 0.0 <= kept[0] <= 1.0
+    assert kept[0] == 1.0 or strategy != "frozen"
+    assert f"of what pre-training had added to the encoder, {kept[0]:.0%} is left" in heard.lines
+    averaged = [line for line in heard.lines if line.startswith("share of the fine-tuned weights")]
+    assert len(averaged) == (strategy == "wise-ft")
+    assert heard.tables["plan"]["strategy"] == strategy
+    assert_sound(found, tmp_path)
+
+
+def test_without_pre_training_there_is_nothing_to_forget(tmp_path: Path, encoder: Path) -> None:
+    chosen, heard = small_options("none", target_columns=("active",), epochs=1), Heard()
+    data = read(tmp_path, {"active": classes()}, chosen)
+    start, _ = load_encoder_files(encoder)  # a small one, not pre-trained as far as the options say
+    about, plan = plan_model(data, start, {}, chosen, heard)
+    (tmp_path / "run").mkdir()
+    found = fit(data, start, about, plan, tmp_path / "run", chosen, heard)
+    assert "retention" not in found.model.about.facts
+    assert not any("pre-training" in line for line in heard.lines)
 
 
 @pytest.mark.parametrize(("asked", "rows", "members"), [(0, 48, 3), (2, 48, 2)])
@@ -265,7 +293,7 @@ def test_labels_of_the_test_part_have_no_say(tmp_path: Path, encoder: Path) -> N
 
 def test_where_a_fit_starts(tmp_path: Path, encoder: Path) -> None:
     start, card = start_encoder(small_options(encoder))
-    assert card == {"about": "random weights, seed 0"}
+    assert card == {"about": "random weights, seed 1"}
     expected, _ = load_encoder_files(encoder)
     for name, tensor in start.state_dict().items():
         assert torch.equal(tensor, expected.state_dict()[name])

@@ -195,6 +195,15 @@ def test_provenance_and_plan() -> None:
     assert "networks 2, averaged" in text
 
 
+@pytest.mark.parametrize(("kept", "shown"), [([0.914, 0.87], "91%, 87%"), ([], None)])
+def test_what_is_kept_of_the_pre_training_stands_in_the_plan(kept: list[float], shown: str | None) -> None:
+    model, data, evaluation, history = finish()
+    facts = {**model.about.facts, "retention": kept}
+    page = render_report(replace(model, about=replace(model.about, facts=facts)), data, evaluation, history)
+    assert ("pre-training kept" in page) == (shown is not None)
+    assert shown is None or shown in page
+
+
 def test_a_model_without_its_plan_is_refused() -> None:
     model, *rest = finish()
     facts = {**model.about.facts, "plan": {"strategy": "full"}}

@@ -26,6 +26,7 @@ from molft.use.forest import Forest, fit_forest, join_features
 from molft.use.model import About, Model
 from molft.use.molecules import take_rows
 from molft.use.options import Options, Reporter
+from molft.use.retention import tell_retention
 
 SMALL = 2000  # up to so many molecules three networks are trained, above one
 History = list[list[dict[str, Any]]]
@@ -65,7 +66,13 @@ def fit(
     job = Ensemble(run, about, plan, encoder, train, valid, options, reporter)
     networks, plan, progress = train_networks(job)
     forest = _fit_forest(data, about, options, reporter)
-    model = Model(replace(about, facts=about.facts | {"plan": plan.to_json()}), networks, forest)
+    facts = about.facts | {"plan": plan.to_json()}
+    if plan.average:
+        shares = ", ".join(f"{found.share:.0%}" for found in progress)
+        reporter.line(f"share of the fine-tuned weights in the averages: {shares}")
+    if options.encoder != "none":
+        facts |= tell_retention(encoder, networks, about.recipe.scheme, reporter)
+    model = Model(replace(about, facts=facts), networks, forest)
     parts = {
         name: (take_rows(data.block, rows), data.examples(rows))
         for name, rows in (("valid", data.split.valid), ("test", data.split.test))

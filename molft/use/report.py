@@ -98,7 +98,7 @@ def render_report(
         split_name=data.split_name,
         split_meaning=SPLIT_MEANINGS.get(data.split_name, "the parts that the table itself names"),
         split_rows=[_split_row(part) for part in split.parts],
-        plan=[*_plan(model).rows(), ("networks", f"{about.members}, averaged" if about.members > 1 else "1")],
+        plan=[*_plan(model).rows(), *_networks(model)],
         provenance=_provenance(model, data, split),
     )
 
@@ -198,6 +198,15 @@ def _guess_cell(found: Score) -> tuple[str, str]:
 
 def _plan(model: Model) -> Plan:
     return Plan.from_json(model.about.facts["plan"])
+
+
+def _networks(model: Model) -> list[tuple[str, str]]:
+    """How many there are, and what each has kept of its pre-training where that was measured."""
+    members, kept = model.about.members, model.about.facts.get("retention", [])
+    rows = [("networks", f"{members}, averaged" if members > 1 else "1")]
+    if kept:
+        rows.append(("pre-training kept", ", ".join(f"{share:.0%}" for share in kept)))
+    return rows
 
 
 def _curation(data: Dataset) -> list[tuple[str, int, Sequence[Line]]]:
