@@ -1,98 +1,137 @@
-"""Which strategy suits how many labels: frozen, gradual and full on subsets of MoleculeNet training parts.
+"""Which fine-tuning strategy suits how many labels, on classes and on values.
 
-    MOLFT_DATA=... python -m tests.benchmarks.strategies [--sets bace esol] [--labels 80 400] [--seeds 2]
+    MOLFT_DATA=... python -m tests.benchmarks.strategies [--sets bace esol] [--labels 50 100 500 all]
+        [--strategies frozen full lora] [--seeds 3] [--encoder default] [--device cuda]
 
-Published SNAP scaffold split, shipped encoder, molft's plan with only the strategy changed. The epoch
-is chosen on validation; both scores are printed and written to data/results/strategies.csv.
+Published scaffold split; one network by molft's plan with only the strategy changed; a seed draws the same
+training molecules for every strategy. The epoch (and the average of wise-ft) is chosen on validation by
+ROC-AUC or RMSE; both scores go to data/results/strategies.csv, with the sha256 of the weights. A row
+that stands there is not measured again. In the end all rows of this encoder are summed up: the mean rank of
+each strategy by number of labels and task type, on validation, which may choose a default, and on test.
 """
 
 import argparse
-import csv
-import os
+import time
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 
-from molft.chem.prepare import Recipe, prepare
-from molft.data.moleculenet import load, published_split
-from molft.model.heads import build_head
-from molft.model.network import Network
-from molft.model.readout import build_readout
+from molft.data.moleculenet import SETS
+from molft.files import sha256
+from molft.model.config import NetworkConfig
+from molft.model.encoder import Encoder
+from molft.model.network import build_network
+from molft.model.weights import WEIGHTS
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
 from molft.train.plan import STRATEGIES, make_plan
-from molft.use.encoders import find_encoder
-from molft.use.evaluate import turn, validation_score
+from molft.use.encoders import encoder_folder, find_encoder
+from molft.use.evaluate import PRIMARY, turn, validation_score
+from molft.use.metrics import LOWER_IS_BETTER
+from molft.use.retention import measure_retention
+from tests.benchmarks.parts import read_parts, subset
+from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
-RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "strategies.csv"
-FIELDS = ("set", "labels", "strategy", "seed", "metric", "valid", "test", "best_epoch")
-
-
-def read_parts(name: str) -> tuple[list[Examples], str]:
-    """Train, validation and test part with standardised labels, and the task type."""
-    data = load(name, Path(os.environ["MOLFT_DATA"]) / "moleculenet")
-    block = prepare(data.smiles, Recipe(standardize=False))
-    if len(block.graphs) != len(data.smiles):
-        raise SystemExit(f"{name}: {len(block.rejected)} molecules can't be read; choose another set")
-    split = published_split(data)
-    labels = data.labels
-    if data.task_type == "regression":
-        train = labels[split.train]
-        labels = ((labels - np.nanmean(train, axis=0)) / np.nanstd(train, axis=0)).astype(np.float32)
-    parts = [
-        Examples(block.graphs.take(rows), labels[rows], np.zeros(labels[rows].shape, np.int8))
-        for rows in split
-    ]
-    return parts, data.task_type
+TABLE = RESULTS / "strategies.csv"
+KEY = ("sha256", "set", "labels", "strategy", "seed")
+FIELDS = (*KEY, "encoder", "metric", "valid", "test", "best_epoch", "epochs", "share", "retention", "seconds")
 
 
-def measure(parts: list[Examples], task_type: str, strategy: str, count: int, seed: int) -> dict[str, object]:
-    """Train on ``count`` molecules drawn by seed and score the best validation epoch."""
-    train, valid, test = parts
-    chosen = np.random.default_rng(seed).permutation(len(train))[:count]
-    few = Examples(train.graphs.take(chosen), train.labels[chosen], train.bounds[chosen])
-    encoder, _ = find_encoder("default")
-    plan = make_plan(
-        len(few), task_type, pretrained=True, layers=encoder.config.layers, strategy=strategy, loss="auto"
-    )
+def draw(train: Examples, labels: str, seed: int) -> Examples:
+    """So many training molecules, drawn by the seed, or all of them in their order."""
+    if labels == "all":
+        return train
+    return subset(train, np.random.default_rng(seed).permutation(len(train))[: int(labels)])
+
+
+def measure(
+    start: Encoder, parts: list[Examples], task_type: str, strategy: str, labels: str, seed: int, device: str
+) -> dict[str, object]:
+    """Train one network and score its best validation epoch."""
+    began = time.monotonic()
+    train, valid, test = draw(parts[0], labels, seed), *parts[1:]
+    layers, metric = start.config.layers, PRIMARY[task_type]
+    plan = make_plan(len(train), task_type, pretrained=True, layers=layers, strategy=strategy)
     torch.manual_seed(seed)
-    head = build_head("linear", encoder.width, train.labels.shape[1])
-    network = Network(encoder, build_readout("mean", encoder.width), head)
-    score = partial(validation_score, select=plan.select)
-    progress = finetune(Task(network, few, valid, plan, score, seed))
+    encoder = Encoder(start.config)
+    encoder.load_state_dict(start.state_dict())
+    network = build_network(encoder, NetworkConfig(tasks=train.labels.shape[1])).to(device)
+    score = partial(validation_score, select=metric)
+    progress = finetune(Task(network, train, valid, plan, score, seed))
     found = {
-        "valid": turn(plan.select, progress.best_score),
-        "test": turn(plan.select, score(test, predict(network, test.graphs))),
+        "valid": turn(metric, progress.best_score) if progress.best_epoch >= 0 else None,
+        "test": turn(metric, score(test, predict(network, test.graphs))),
     }
-    shown = {name: "undefined" if value is None else f"{value:.4f}" for name, value in found.items()}
-    return {"metric": plan.select, **shown, "best_epoch": progress.best_epoch}
+    seconds = round(time.monotonic() - began)
+    kept = measure_retention(start, [network.to("cpu").encoder], start.config.scheme)
+    return {
+        "metric": metric,
+        **{name: "undefined" if value is None else f"{value:.4f}" for name, value in found.items()},
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+        "share": progress.share,
+        "retention": kept[0] if kept else "",
+        "seconds": seconds,
+    }
+
+
+def summarize(rows: list[dict[str, str]]) -> list[str]:
+    """Mean ranks (1 is best) by metric and labels, over the draws that every strategy has been through.
+
+    A draw is a set with a number of labels and a seed; strategies are those that occur in the rows.
+    """
+    strategies = [name for name in STRATEGIES if any(row["strategy"] == name for row in rows)]
+    draws: dict[tuple[str, str, str, str], dict[str, dict[str, str]]] = defaultdict(dict)
+    for row in rows:
+        draws[row["metric"], row["labels"], row["set"], row["seed"]][row["strategy"]] = row
+    lines = []
+    for part in ("valid", "test"):
+        ranks: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
+        for (metric, labels, _, _), found in draws.items():
+            values = [found[name][part] for name in strategies if name in found]
+            if len(values) == len(strategies) and "undefined" not in values:
+                turned = np.array(values, dtype=np.float64) * (1 if metric in LOWER_IS_BETTER else -1)
+                ranks[metric, labels].append(rankdata(turned))
+        lines.append(f"mean rank on {part:5} " + " ".join(f"{name:>8}" for name in strategies) + "  draws")
+        for metric, labels in sorted(ranks, key=lambda key: (key[0], float(key[1].replace("all", "inf")))):
+            mean = np.mean(ranks[metric, labels], axis=0)
+            shown = " ".join(f"{rank:8.2f}" for rank in mean)
+            lines.append(f"{metric:>10} {labels:>7} {shown}  {len(ranks[metric, labels]):5}")
+    return lines
 
 
 def main() -> None:
-    """Run the grid and write each row as it comes."""
+    """Run what isn't in the table yet, and sum up."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--sets", nargs="+", default=["bace", "esol"])
-    parser.add_argument("--labels", nargs="+", type=int, default=[80, 400])
-    parser.add_argument("--seeds", type=int, default=2)
+    known = ["bace", "bbbp", "tox21", "esol", "lipophilicity"]
+    parser.add_argument("--sets", nargs="*", choices=list(SETS), default=known)
+    parser.add_argument("--labels", nargs="+", default=["50", "100", "500", "all"])
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--encoder", default="default")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        for name in chosen.sets:
-            parts, task_type = read_parts(name)
-            for count in chosen.labels:
-                for strategy in STRATEGIES:
-                    for seed in range(chosen.seeds):
-                        row = measure(parts, task_type, strategy, count, seed)
-                        row = {"set": name, "labels": count, "strategy": strategy, "seed": seed, **row}
-                        writer.writerow(row)
-                        file.flush()
-                        print(row, flush=True)
+    start, _ = find_encoder(chosen.encoder)
+    digest = sha256(encoder_folder(chosen.encoder) / WEIGHTS)[:12]
+    for name in chosen.sets:
+        parts, task_type = read_parts(name, start.config.scheme)
+        for labels in chosen.labels:
+            if labels != "all" and int(labels) >= len(parts[0]):
+                continue
+            for seed in range(chosen.seeds):
+                for strategy in chosen.strategies:
+                    key = dict(zip(KEY, (digest, name, labels, strategy, seed), strict=True))
+                    if not is_known(chosen.table, key):
+                        row = measure(start, parts, task_type, strategy, labels, seed, chosen.device)
+                        append_row(chosen.table, FIELDS, {**key, "encoder": Path(chosen.encoder).name, **row})
+    print("\n".join(summarize([row for row in read_rows(chosen.table) if row["sha256"] == digest])))
 
 
 if __name__ == "__main__":
