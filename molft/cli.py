@@ -13,7 +13,18 @@ from typing import Annotated, Any
 
 import typer
 
-from molft.command import Device, Encoder, Resume, Seed, Workers, count_cores, find_device, friendly_errors
+from molft.command import (
+    Device,
+    Encoder,
+    Precision,
+    PrecisionName,
+    Resume,
+    Seed,
+    Workers,
+    count_cores,
+    find_device,
+    friendly_errors,
+)
 from molft.pretrain_command import pretrain
 from molft.reproduce_command import reproduce
 
@@ -112,6 +123,7 @@ def finetune(
     max_atoms: Annotated[int, typer.Option(min=1, help="Larger molecules are refused.")] = 500,
     seed: Seed = 0,
     device: Device = "auto",
+    precision: Precision = PrecisionName.auto,
     workers: Workers = None,
     resume: Resume = False,
 ) -> None:
@@ -136,6 +148,7 @@ def finetune(
             max_atoms=max_atoms,
             seed=seed,
             device=find_device(device),
+            precision=precision.value,
             workers=count_cores(workers),
         )
 

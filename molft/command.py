@@ -5,13 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+
+class PrecisionName(StrEnum):
+    """Of the layers' arithmetic while training."""
+
+    auto = "auto"
+    float32 = "float32"
+    bf16 = "bf16"
+
+
 Encoder = Annotated[str, typer.Option(help="'default' (shipped with molft), 'none', or a folder.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
 Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda' or 'cuda:1'.")]
+Precision = Annotated[
+    PrecisionName,
+    typer.Option(help="Of training; auto takes bf16 where the processor has units for it, else float32."),
+]
 Workers = Annotated[int | None, typer.Option(help="Processes that read molecules.  [default: all cores]")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")]
 

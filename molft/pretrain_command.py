@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from molft.command import Device, Resume, Seed, Workers, count_cores, find_device, friendly_errors
+from molft.command import (
+    Device,
+    Precision,
+    PrecisionName,
+    Resume,
+    Seed,
+    Workers,
+    count_cores,
+    find_device,
+    friendly_errors,
+)
 
 
 class ContextMode(StrEnum):
@@ -16,14 +26,6 @@ class ContextMode(StrEnum):
 
     cbow = "cbow"
     skipgram = "skipgram"
-
-
-class Precision(StrEnum):
-    """Of the layers' arithmetic."""
-
-    auto = "auto"
-    float32 = "float32"
-    bf16 = "bf16"
 
 
 Corpus = Annotated[list[Path], typer.Argument(help="SMILES files: smi, csv, txt, .gz, .xz, ...")]
@@ -78,7 +80,7 @@ def pretrain(
     label_columns: LabelColumns = "",
     leave_out_benchmarks: LeaveOut = False,
     data_dir: DataDir = None,
-    precision: Precision = Precision.auto,
+    precision: Precision = PrecisionName.auto,
     device: Device = "auto",
     seed: Seed = 0,
     workers: Workers = None,

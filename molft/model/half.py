@@ -49,10 +49,10 @@ class _Perceptron(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
         """The hidden layer's gradient passes where it is positive."""
         x, hidden, first, second = ctx.saved_tensors  # type: ignore[attr-defined]
-        needs_x, needs_weights = ctx.needs_input_grad[:2]  # type: ignore[attr-defined]
+        needs_x, *needs_parameters = ctx.needs_input_grad  # type: ignore[attr-defined]
         within = torch.ops.aten.threshold_backward(grad @ second, hidden, 0)
         d_x = within @ first if needs_x else None
-        if not needs_weights:
+        if not any(needs_parameters):
             return d_x, None, None, None, None
         # A sum over rows is slow in 16 bits, as a product with ones it is not; nor is x^T g as fast as g^T x.
         ones = x.new_ones(1, x.shape[0])

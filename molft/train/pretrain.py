@@ -23,7 +23,6 @@ from molft.data.packed_corpus import open_corpus
 from molft.errors import MolftError
 from molft.files import sha256
 from molft.model.encoder import Encoder
-from molft.model.half import has_half_units
 from molft.train.checkpoint import (
     load_checkpoint,
     optimizer_state,
@@ -35,6 +34,7 @@ from molft.train.checkpoint import (
 from molft.train.encoders import new_encoder
 from molft.train.interruption import Interruption, catch_sigterm
 from molft.train.objectives.joint import Pretraining
+from molft.train.precision import choose_autocast, choose_half
 from molft.train.pretrain_config import OBJECTIVES, PretrainConfig
 from molft.train.pretrain_data import PretrainData, divide, target_arrays
 from molft.train.processes import Processes
@@ -113,7 +113,7 @@ def pretrain(
     model = _build(data, config, init).to(device)
     for module in model.modules():
         if isinstance(module, Encoder):
-            module.half = _wants_half(config, device)
+            module.half = choose_half(config.precision, device, config.conv)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     run = _Run(data, model, optimizer, directory, sha256(store / "store.json"), device, processes)
     run.step = _restore(run, resume)
@@ -125,13 +125,6 @@ def pretrain(
     model.eval()
     model.encoder.half = False
     return model.encoder
-
-
-def _wants_half(config: PretrainConfig, device: torch.device) -> bool:
-    """Whether layers are computed in 16 bits by molft's own means: on a CPU; CUDA has autocast."""
-    if device.type != "cpu" or config.precision == "float32":
-        return False
-    return config.precision == "bf16" or (config.conv == "gin" and has_half_units())
 
 
 def _build(data: PretrainData, config: PretrainConfig, init: Encoder | None) -> Pretraining:
@@ -233,7 +226,7 @@ def _learn(run: _Run, rows: NDArray[np.int64], generator: torch.Generator) -> to
 
 
 def _autocast(run: _Run) -> torch.autocast:
-    on = run.device.type == "cuda" and run.config.precision != "float32"
+    on = choose_autocast(run.config.precision, run.device)
     return torch.autocast(run.device.type, torch.bfloat16, enabled=on)
 
 

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 
 from molft.errors import MolftError
 from molft.train.objectives.context import MODES
+from molft.train.precision import check_precision
 
 OBJECTIVES = (
     *("masking", "descriptors", "fingerprints"),
     *("bonds", "structure", "edges", "infomax", "context", "contrastive", "labels"),
 )
-PRECISIONS = ("auto", "float32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class PretrainConfig:
             raise MolftError(
                 f"batch_size {self.batch_size} can't be computed in {self.parts} parts of 2 or more"
             )
-        for name, known in (("context_mode", MODES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise MolftError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}")
+        if self.context_mode not in MODES:
+            raise MolftError(f"context_mode is {self.context_mode!r}; expected one of {', '.join(MODES)}")
+        check_precision(self.precision)
 
     def to_json(self) -> dict[str, object]:
         """Plain values for a JSON file."""

@@ -62,7 +62,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Task:
-    """One training: the network to adapt (already on its device), its data, plan and seed."""
+    """One training: the network to adapt (already on its device), its data, plan and seed.
+
+    ``half``: layers are computed in 16 bits while training (:mod:`molft.model.half`), never when judging.
+    """
 
     network: Network
     train: Examples
@@ -70,3 +73,4 @@ class Task:
     plan: Plan
     score: Score
     seed: int
+    half: bool = False

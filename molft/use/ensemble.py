@@ -14,6 +14,7 @@ from molft.model.network import Network
 from molft.train.checkpoint import load_checkpoint, save_checkpoint
 from molft.train.finetune import Examples, Progress, Task, finetune
 from molft.train.plan import Plan, with_loss
+from molft.train.precision import choose_half
 from molft.use.evaluate import turn, validation_score
 from molft.use.model import About, build_network
 from molft.use.options import Options, Reporter
@@ -76,7 +77,10 @@ def _train_one(job: Ensemble, plan: Plan, number: int) -> tuple[Network, Progres
         return network.eval(), Progress.from_json(facts)
     network.to(job.options.device)
     checkpoint = job.run / f"{name}.checkpoint"
-    task = Task(network, job.train, job.valid, plan, partial(validation_score, select=plan.select), seed)
+    half = choose_half(job.options.precision, torch.device(job.options.device), encoder.config.conv)
+    task = Task(
+        network, job.train, job.valid, plan, partial(validation_score, select=plan.select), seed, half
+    )
     progress = finetune(task, checkpoint, on_epoch=partial(_tell, job, plan, number))
     network.to("cpu")
     save_checkpoint(finished, network.state_dict(), progress.to_json())

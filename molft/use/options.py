@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from molft.data.groups import SIZES, Sizes
 from molft.errors import MolftError
+from molft.train.precision import check_precision
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Options:
     max_atoms: int = 500
     seed: int = 0
     device: str = "cpu"
+    precision: str = "auto"
     workers: int = 2
 
     def __post_init__(self) -> None:
@@ -45,6 +47,7 @@ class Options:
             if not isinstance(value, int) or not least <= value <= most:
                 what = name.replace("_", " ")
                 raise MolftError(f"{what} is {value!r}; expected an int from {least} to {most}")
+        check_precision(self.precision)
 
 
 class Reporter(Protocol):

@@ -25,6 +25,7 @@ from molft.model.weights import load_encoder_files, save_encoder
 from molft.train.encoders import new_encoder
 from molft.train.finetune import Task, finetune
 from molft.train.plan import make_plan
+from molft.train.precision import choose_half
 from molft.train.pretrain import pretrain
 from molft.train.pretrain_config import PretrainConfig
 from molft.train.pretrain_data import target_arrays
@@ -97,7 +98,8 @@ def tune(encoder: Encoder, name: str, epochs: int) -> float | None:
     torch.manual_seed(0)
     network = build_network(encoder, NetworkConfig(tasks=parts[0].labels.shape[1]))
     score = partial(validation_score, select=metric)
-    return turn(metric, finetune(Task(network, parts[0], parts[1], plan, score, seed=0)).best_score)
+    half = choose_half("auto", torch.device("cpu"), "gin")
+    return turn(metric, finetune(Task(network, parts[0], parts[1], plan, score, 0, half)).best_score)
 
 
 def main() -> None:
