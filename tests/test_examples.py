@@ -31,11 +31,12 @@ def test_finetune_then_screen(tmp_path: Path) -> None:
     assert failed.returncode == 1 and "holds a finished model" in failed.stderr
 
 
-def test_moleculenet(real_data: Path) -> None:
+def test_moleculenet(real_data: Path, tmp_path: Path) -> None:
     told = run(sys.executable, "examples/3_moleculenet.py", "bbbp", "--data-dir", real_data / "moleculenet",
-               "--rows", 204, "--seeds", 1, "--epochs", 1).stdout  # fmt: skip
-    assert told.startswith("seed 0: best epoch 1, test ROC-AUC ")
-    assert "over 1 seeds" in told
+               "--out", tmp_path / "out", "--rows", 100, "--seeds", 1, "--epochs", 1).stdout  # fmt: skip
+    assert told.startswith("bbbp: 11 rows dropped")
+    assert "test rows c89598201b7a, as known" in told
+    assert "bbbp seed 0: test network " in told and "65.8±4.5" in told
 
 
 def test_python() -> None:
