@@ -18,7 +18,7 @@ from molft.train.finetune import Examples, Progress, Task, _order, finetune
 from molft.train.loop import predict
 from molft.train.plan import Stage, make_plan
 from tests.series import block_of, halogen_examples, pyridines
-from tests.train_deeds import LAYERS, accuracy, gradual_task, same, tiny_network, weights
+from tests.train_deeds import LAYERS, accuracy, gradual_task, same, strategy_task, tiny_network, weights
 
 
 def full_task(train: Examples, task_type: str = "classification", **changes: Any) -> Task:  # noqa: ANN401
@@ -139,6 +139,46 @@ def test_a_gradient_that_explodes_is_clipped() -> None:
     assert all(
         (parameter - before[name]).abs().max() < 1e-6 for name, parameter in task.network.named_parameters()
     )
+
+
+def test_the_head_s_own_epochs_leave_the_encoder_alone() -> None:
+    task = strategy_task("lp-ft")  # six epochs, three of them for the head
+    seen = [weights(task.network)]
+    finetune(task, on_epoch=lambda record: seen.append(weights(task.network)))
+    for epoch in range(1, 7):
+        moved = {
+            name for name, tensor in seen[epoch].items() if not torch.equal(tensor, seen[epoch - 1][name])
+        }
+        assert any(name.startswith("graph_pred_linear.") for name in moved)
+        assert any(name.startswith("gnn.") for name in moved) == (epoch > 3), epoch
+
+
+def test_the_learning_rate_begins_anew_after_the_head_s_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int, int]] = []
+
+    def factor(step: int, steps: int, warmup: int, floor: float) -> float:
+        asked.append((step, steps, warmup))
+        return 0.1
+
+    monkeypatch.setattr("molft.train.finetune.warmup_cosine", factor)
+    finetune(strategy_task("lp-ft"))  # 40 molecules in batches of 16: three steps an epoch
+    assert asked == [(step, 9, 1) for step in range(9)] * 2
+
+
+def test_validation_of_a_frozen_encoder_is_that_of_the_whole_network() -> None:
+    """Its molecule vectors are made once; nothing else changes."""
+    outputs: list[NDArray[np.float32]] = []
+
+    def keep(examples: Examples, found: NDArray[np.float32]) -> None:
+        outputs.append(found)
+
+    def check(record: dict[str, Any]) -> None:
+        whole = predict(task.network, task.valid.graphs)
+        np.testing.assert_allclose(outputs[-1], whole, rtol=1e-5, atol=1e-6)
+
+    task = replace(strategy_task("lp-ft"), score=keep, valid=halogen_examples(9))
+    finetune(task, on_epoch=check)
+    assert len(outputs) == 6
 
 
 # ---------------------------------------------------------------------- which epoch is kept, and the end

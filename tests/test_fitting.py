@@ -11,7 +11,6 @@ import torch
 
 from molft.errors import MolftError
 from molft.model.weights import load_encoder_files
-from molft.train.plan import STRATEGIES
 from molft.use.dataset import Dataset, read_dataset
 from molft.use.fitting import Fitted, fit, forest_features, plan_model, start_encoder
 from molft.use.model import load
@@ -101,8 +100,8 @@ def test_one_task_of_classes(tmp_path: Path, encoder: Path) -> None:
     assert_sound(found, tmp_path)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_strategy_makes_a_plain_model_and_tells_what_it_keeps(
+@pytest.mark.parametrize("strategy", ["frozen", "wise-ft", "lora"])
+def test_a_strategy_makes_a_plain_model_and_tells_what_it_keeps(
     strategy: str, tmp_path: Path, encoder: Path
 ) -> None:
     heard = Heard()

@@ -43,7 +43,7 @@ def test_the_plan_follows_from_labels_task_and_encoder(
     found = plan(labels, task_type, pretrained=pretrained)
     assert (found.strategy, found.epochs, found.batch_size) == (strategy, epochs, batch)
     assert (found.encoder_rate, found.dropout) == (encoder_rate, dropout)
-    assert found.head_rate == 1e-3
+    assert found.head_rate == (1e-2 if strategy == "frozen" else 1e-3)
     assert found.reason.startswith(f"{labels} labelled training molecules, {task_type}: ")
 
 
@@ -263,4 +263,4 @@ def test_the_printed_plan_says_what_a_strategy_does(strategy: str, trained: str)
 def test_the_printed_plan_of_a_frozen_encoder() -> None:
     rows = dict(plan(40).rows())
     assert rows["trained"] == "epoch 1: head only"
-    assert rows["learning rate"] == "head 0.001, encoder 0"
+    assert rows["learning rate"] == "head 0.01, encoder 0"

@@ -176,7 +176,8 @@ def make_plan(
         layers=layers,
         epochs=chosen_epochs,
         batch_size=batch_size or (32 if labels <= SOME else 64 if labels <= 10 * SOME else 128),
-        head_rate=1e-3,
+        # Alone on fixed vectors a linear head may hurry; above a moving encoder it may not.
+        head_rate=1e-2 if chosen == "frozen" else 1e-3,
         encoder_rate=_encoder_rate(chosen, labels, classes, pretrained),
         layer_decay=0.8 if pretrained and chosen not in ("frozen", "lora") else 1.0,
         dropout=0.0 if chosen == "frozen" else 0.3 if classes else 0.1,
