@@ -1,5 +1,7 @@
 """Low-rank updates: nothing at first, plain weights in the end, and nothing else is trained."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -120,3 +122,14 @@ def test_a_fine_tuned_network_is_plain_and_differs_by_low_rank_only() -> None:
             assert torch.equal(tensor, before[name]), name
         elif name.startswith("graph_pred_linear."):
             assert not torch.equal(tensor, before[name]), name
+
+
+def test_updates_are_trained_in_16_bits_too() -> None:
+    task = replace(strategy_task("lora"), half=True)
+    before = weights(task.network)
+    progress = finetune(task)
+    after = task.network.state_dict()
+    assert list(after) == list(before)
+    assert not torch.equal(after["gnn.gnns.0.mlp.0.weight"], before["gnn.gnns.0.mlp.0.weight"])
+    assert after["gnn.gnns.0.mlp.0.weight"].dtype == torch.float32
+    assert progress.history[-1]["train_loss"] < progress.history[0]["train_loss"]

@@ -28,6 +28,7 @@ from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
 from molft.train.losses import ClassBalance
 from molft.train.plan import make_plan
+from molft.train.precision import choose_half
 from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import validation_score
 from molft.use.model import squash
@@ -86,11 +87,13 @@ def measure(
     encoder.load_state_dict(start.state_dict())
     network = build_network(encoder, NetworkConfig(tasks=train.labels.shape[1])).to(device)
     judge = partial(validation_score, select=plan.select)
-    progress = finetune(Task(network, train, valid, plan, judge, seed))
+    half = choose_half("auto", torch.device(device), start.config.conv)
+    progress = finetune(Task(network, train, valid, plan, judge, seed, half))
     tasks = [str(task) for task in range(train.labels.shape[1])]
     predicted = squash(predict(network, test.graphs))
     found = score(test.labels, predicted, "classification", tasks, resamples=0)
     return {
+        "precision": "bf16" if half else "float32",
         "plan": plan.strategy,
         "positive": f"{balance.positive.sum() / (balance.positive + balance.negative).sum():.4f}",
         "select": plan.select,

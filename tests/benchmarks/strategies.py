@@ -5,9 +5,11 @@
 
 Published scaffold split; one network by molft's plan with only the strategy changed; a seed draws the same
 training molecules for every strategy. The epoch (and the average of wise-ft) is chosen on validation by
-ROC-AUC or RMSE; both scores go to data/results/strategies.csv, with the sha256 of the weights. A row
-that stands there is not measured again. In the end all rows of this encoder are summed up: the mean rank of
-each strategy by number of labels and task type, on validation, which may choose a default, and on test.
+ROC-AUC or RMSE; both scores go to data/results/strategies.csv, with the sha256 of the encoder's weights. A
+row that stands there is not measured again. Training is in 16 bits where the CPU is made for it.
+
+In the end all rows of this encoder are summed up: the mean rank of each strategy by number of labels and
+task type, on validation, which may choose a default, and on test.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from molft.model.weights import WEIGHTS
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
 from molft.train.plan import STRATEGIES, make_plan
+from molft.train.precision import choose_half
 from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import PRIMARY, turn, validation_score
 from molft.use.metrics import LOWER_IS_BETTER
@@ -38,7 +41,8 @@ from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
 TABLE = RESULTS / "strategies.csv"
 KEY = ("sha256", "set", "labels", "strategy", "seed")
-FIELDS = (*KEY, "encoder", "metric", "valid", "test", "best_epoch", "epochs", "share", "retention", "seconds")
+FIELDS = (*KEY, "encoder", "precision", "metric", "valid", "test", "best_epoch", "epochs", "share",
+          "retention", "seconds")  # fmt: skip
 
 
 def draw(train: Examples, labels: str, seed: int) -> Examples:
@@ -61,7 +65,8 @@ def measure(
     encoder.load_state_dict(start.state_dict())
     network = build_network(encoder, NetworkConfig(tasks=train.labels.shape[1])).to(device)
     score = partial(validation_score, select=metric)
-    progress = finetune(Task(network, train, valid, plan, score, seed))
+    half = choose_half("auto", torch.device(device), start.config.conv)
+    progress = finetune(Task(network, train, valid, plan, score, seed, half))
     found = {
         "valid": turn(metric, progress.best_score) if progress.best_epoch >= 0 else None,
         "test": turn(metric, score(test, predict(network, test.graphs))),
@@ -69,6 +74,7 @@ def measure(
     seconds = round(time.monotonic() - began)
     kept = measure_retention(start, [network.to("cpu").encoder], start.config.scheme)
     return {
+        "precision": "bf16" if half else "float32",
         "metric": metric,
         **{name: "undefined" if value is None else f"{value:.4f}" for name, value in found.items()},
         "best_epoch": progress.best_epoch,
