@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -75,7 +77,8 @@ def run_seeds(work: Work, seeds: Sequence[int], jobs: int, reporter: Reporter) -
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(jobs, len(seeds)), context, _begin, (work, queue))
     try:
-        waiting: dict[Future[Record], int] = {pool.submit(_run_here, seed): seed for seed in seeds}
+        with _ignored_interrupt():
+            waiting: dict[Future[Record], int] = {pool.submit(_run_here, seed): seed for seed in seeds}
         while waiting:
             done, _ = wait(waiting, _POLL_S, FIRST_COMPLETED)
             while not queue.empty():
@@ -134,6 +137,19 @@ def _run_here(seed: int) -> Record:
         queue.put((seed, done, total, note))
 
     return _run(work, seed, tell)
+
+
+@contextmanager
+def _ignored_interrupt() -> Iterator[None]:
+    """Processes started meanwhile ignore Ctrl-C, which reaches them too: this one ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may change this
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
