@@ -30,7 +30,7 @@ Sets = Annotated[
     list[str] | None,
     typer.Argument(
         help="bbbp tox21 toxcast sider clintox muv hiv bace esol freesolv lipophilicity ogbg-molhiv "
-        "ogbg-molpcba.  [default: the first eleven; hours]"
+        "ogbg-molpcba; without any the first eleven, which takes hours."
     ),
 ]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for records, table and plot.")]
@@ -41,15 +41,22 @@ ProtocolOption = Annotated[
     ),
 ]
 Encoder = Annotated[str, typer.Option(help="'default', 'none', or a folder; its features are used.")]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N-1.  [default: molft 3, snap 10]")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="[default: by the plan in molft, 100 in snap]")]
+Seeds = Annotated[
+    int | None, typer.Option(min=1, help="Seeds 0 to N-1; 3 in molft and 10 in snap if not given.")
+]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="If not given, by the plan in molft and 100 in snap.")
+]
 Ensemble = Annotated[
-    int | None, typer.Option(min=1, max=50, help="Networks of a seed in molft.  [default: by the plan]")
+    int | None,
+    typer.Option(min=1, max=50, help="Networks of a seed in molft; if not given, by the size of the set."),
 ]
 Trees = Annotated[int, typer.Option(min=1, help="Trees of the forest beside every set.")]
 Rows = Annotated[int | None, typer.Option(min=2, help="Only the first N of each part, to try it out.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the files; else they are downloaded.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Seeds that run at once.  [default: all cores]")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Seeds that run at once; if not given, as many as cores.")
+]
 
 
 def reproduce(

@@ -8,20 +8,29 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from molft.data.ogb_sets import evaluate_ogb, find_ogb, load_ogb
+from molft.data.split import fingerprint
 from molft.errors import MolftError
+from molft.use.protocols import Setting
+from molft.use.reproduce import reproduce
+from tests.benchmark_sets import SMILES
+from tests.small import save_small_encoder
 
 
-def write_set(folder: Path, smiles: list[str], labels: list[int]) -> Path:
-    """``ogbg_molhiv`` as OGB's archive unpacks, without the graphs."""
+def write_set(
+    folder: Path,
+    smiles: list[str],
+    labels: list[int],
+    parts: tuple[list[int], ...] = ([4, 0, 1], [2], [5, 3]),
+) -> Path:
+    """``ogbg_molhiv`` as OGB's archive unpacks, without the graphs; ``parts`` are train, valid and test."""
     root = folder / "ogbg_molhiv"
     files = {
         "mapping/mol.csv.gz": ["HIV_active,smiles,mol_id"]
         + [f"{label},{text},m{row}" for row, (text, label) in enumerate(zip(smiles, labels, strict=True))],
         "raw/graph-label.csv.gz": [str(label) for label in labels],
-        "split/scaffold/train.csv.gz": ["4", "0", "1"],
-        "split/scaffold/valid.csv.gz": ["2"],
-        "split/scaffold/test.csv.gz": ["5", "3"],
     }
+    for name, rows in zip(("train", "valid", "test"), parts, strict=True):
+        files[f"split/scaffold/{name}.csv.gz"] = [str(row) for row in rows]
     for name, lines in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(gzip.compress("\n".join([*lines, ""]).encode()))
@@ -57,6 +66,23 @@ def test_half_a_set_is_named(tmp_path: Path) -> None:
     (root / "raw" / "graph-label.csv.gz").unlink()
     with pytest.raises(MolftError, match=r"no whole copy of ogbg-molhiv: raw/graph-label.csv.gz missing"):
         load_ogb("ogbg-molhiv", tmp_path)
+
+
+def test_a_set_is_reproduced_and_scored_by_the_evaluator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = [int(text.startswith(("F", "Cl"))) for text in SMILES]
+    rows = np.random.default_rng(0).permutation(60).tolist()
+    write_set(tmp_path, SMILES, labels, (rows[:40], rows[40:50], rows[50:]))
+    setting = Setting("snap", str(save_small_encoder(tmp_path / "small")), epochs=1, trees=5)
+    given = [0.25, 0.75]
+    monkeypatch.setattr(
+        "molft.use.benchmark_data.evaluate_ogb", lambda name, *_: given[name == "ogbg-molhiv"]
+    )
+    (record,) = reproduce(["ogbg-molhiv"], tmp_path / "out", setting, seeds=1, data_dir=tmp_path)
+    assert {found["test"] for found in record["scores"].values()} == {0.75}
+    assert record["split_sizes"] == [40, 10, 10] and record["split_is_known"] is None
+    assert record["split"]["test"] == fingerprint(rows[50:])
 
 
 def test_the_evaluator_agrees_with_sklearn() -> None:
