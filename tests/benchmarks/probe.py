@@ -3,8 +3,9 @@
     MOLFT_DATA=... python -m tests.benchmarks.probe [--encoders default none FOLDER ...] [--sets bace bbbp]
 
 The strength of the penalty, and nothing else, is chosen on validation; the forest is molft's, with its
-defaults. Beside them stands the same forest on fragment counts and descriptors. Rows go to
-data/results/frozen.csv; those that stand there are not measured again.
+defaults. Beside them stands the same forest on fragment counts and descriptors. RMSE counts in standard
+deviations of the training part. Rows go to data/results/frozen.csv; those that stand there are not measured
+again.
 """
 
 import argparse
