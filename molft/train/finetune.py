@@ -22,7 +22,7 @@ from molft.errors import MolftError
 from molft.model.encoder import stage_of
 from molft.model.lora import add_updates, freeze_all_but_updates, merge_updates
 from molft.model.network import Network
-from molft.train.anchor import Weights, choose_share, copy_weights, penalty
+from molft.train.anchor import Weights, add_pull, choose_share, copy_weights
 from molft.train.finetune_checkpoint import identify, read_run, restore_run, save_run
 from molft.train.loop import FrozenStates, freeze_states, predict
 from molft.train.losses import ClassBalance, Loss, build_loss
@@ -57,7 +57,7 @@ def finetune(
     start = copy_weights(encoder)
     if plan.rank:
         add_updates(encoder, plan.rank, task.seed)
-    optimizer = torch.optim.AdamW(_groups(task.network, plan), weight_decay=plan.weight_decay)
+    optimizer = torch.optim.AdamW(_groups(task.network, plan), weight_decay=plan.weight_decay, fused=True)
     run = _Run(task, optimizer, _choose_loss(task), start)
     best = _copy(task.network)
     progress = Progress()
@@ -192,7 +192,7 @@ def _order(task: Task, epoch: int) -> NDArray[np.int64]:
 
 
 def _step(run: _Run, rows: NDArray[np.int64]) -> float:
-    """One update of the weights; the loss before it, without the pull to the pre-trained weights."""
+    """One update of the weights; the loss before it."""
     task, network, frozen = run.task, run.task.network, run.train
     device = next(network.parameters()).device
     if frozen is not None and frozen.summary is not None:
@@ -204,9 +204,10 @@ def _step(run: _Run, rows: NDArray[np.int64]) -> float:
     labels = torch.from_numpy(task.train.labels[rows]).to(device)
     bounds = torch.from_numpy(task.train.bounds[rows]).to(device)
     value = run.loss(outputs, labels, bounds)
-    pull = penalty(network.encoder, run.start, task.plan.anchor) if task.plan.anchor else 0.0
     run.optimizer.zero_grad(set_to_none=True)
-    (value + pull).backward()
+    value.backward()
+    if task.plan.anchor:
+        add_pull(network.encoder, run.start, task.plan.anchor)
     nn.utils.clip_grad_norm_([p for p in network.parameters() if p.grad is not None], task.plan.clip)
     run.optimizer.step()
     return float(value.detach())
