@@ -1,12 +1,13 @@
-"""Near the pre-trained weights: the penalty of L2-SP and the averages of WiSE-FT."""
+"""Near the pre-trained weights: the pull of L2-SP and the averages of WiSE-FT."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from torch import Tensor
 
 from molft.model.encoder import Encoder
-from molft.train.anchor import SHARES, choose_share, copy_weights, mix, penalty
+from molft.train.anchor import SHARES, add_pull, choose_share, copy_weights, mix
 from molft.train.encoders import new_encoder
 from molft.train.finetune import finetune
 from tests.train_deeds import same, strategy_task
@@ -17,22 +18,30 @@ def encoder(seed: int = 0) -> Encoder:
     return new_encoder("snap", layers=2, width=4)
 
 
-def test_weights_that_did_not_move_cost_nothing() -> None:
-    found = encoder()
-    assert penalty(found, copy_weights(found), 3.0).item() == 0.0
-
-
-def test_the_penalty_is_half_the_squared_distance_times_its_strength() -> None:
+def test_the_pull_is_the_gradient_of_half_the_squared_distance() -> None:
+    """Against autograd on the formula; what was in the gradients stays there."""
+    torch.manual_seed(2)
     found = encoder()
     start = copy_weights(found)
     with torch.no_grad():
-        found.gnns[0].mlp[0].bias += 2.0  # 8 numbers moved by 2: a squared distance of 32
-        found.batch_norms[1].running_mean += 9.0  # no parameter
-    value = penalty(found, start, 0.5)
-    assert value.item() == pytest.approx(8.0)
-    value.backward()
-    assert found.gnns[0].mlp[0].bias.grad.tolist() == pytest.approx([1.0] * 8)  # strength times the distance
-    assert not found.x_embedding1.weight.grad.any()
+        for parameter in found.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    distance = sum((p - start[name]).square().sum() for name, p in found.named_parameters())
+    (0.5 / 2 * distance).backward()
+    expected = [parameter.grad.clone() for parameter in found.parameters()]
+    for parameter in found.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    add_pull(found, start, 0.5)
+    for parameter, gradient in zip(found.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient + 1)
+
+
+def test_weights_that_did_not_move_are_not_pulled() -> None:
+    found = encoder()
+    for parameter in found.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    add_pull(found, copy_weights(found), 3.0)
+    assert not any(parameter.grad.any() for parameter in found.parameters())
 
 
 def test_frozen_weights_are_not_pulled() -> None:
@@ -40,10 +49,12 @@ def test_frozen_weights_are_not_pulled() -> None:
     start = copy_weights(found)
     with torch.no_grad():
         found.x_embedding1.weight += 1.0
-    found.freeze(1)
-    assert penalty(found, start, 1.0).item() == 0.0
-    found.freeze(3)
-    assert penalty(found, start, 1.0).item() == 0.0
+    add_pull(found, start, 1.0)
+    assert found.x_embedding1.weight.grad is None
+
+
+def squared_distance(encoder: Encoder, start: dict[str, Tensor]) -> float:
+    return sum((p - start[name]).square().sum().item() for name, p in encoder.named_parameters())
 
 
 def test_a_mixture_is_in_between_running_statistics_too() -> None:
@@ -92,7 +103,7 @@ def test_a_pull_keeps_the_encoder_nearer() -> None:
         task = strategy_task(strategy)
         start = copy_weights(task.network.encoder)
         finetune(task)
-        moved[strategy] = penalty(task.network.encoder, start, 2.0).item()
+        moved[strategy] = squared_distance(task.network.encoder, start)
     assert 0 < moved["l2-sp"] < 0.8 * moved["full"]
 
 
@@ -104,7 +115,7 @@ def test_a_finished_training_is_averaged_where_validation_gains(worth: bool) -> 
     sign = -1.0 if worth else 1.0
 
     def nearness(*_: object) -> float:
-        return sign * penalty(task.network.encoder, start, 2.0).item()
+        return sign * squared_distance(task.network.encoder, start)
 
     progress = finetune(type(task)(**{**vars(task), "score": nearness}))
     assert progress.share == (0.0 if worth else 1.0)

@@ -180,7 +180,7 @@ def test_a_plan_from_before_a_setting_existed_is_read() -> None:
         ("full", 0, 0.0, False, 0),
         ("gradual", 0, 0.0, False, 0),
         ("lp-ft", 100, 0.0, False, 0),
-        ("l2-sp", 0, 1.0, False, 0),
+        ("l2-sp", 0, 0.2, False, 0),
         ("wise-ft", 0, 0.0, True, 0),
         ("lora", 0, 0.0, False, 8),
     ],
@@ -194,6 +194,11 @@ def test_what_a_strategy_adds(strategy: str, probe: int, anchor: float, average:
         average,
         rank,
     )
+
+
+@pytest.mark.parametrize(("labels", "anchor"), [(0, 1.0), (20, 1.0), (100, 1.0), (200, 0.5), (10_000, 0.01)])
+def test_the_pull_to_the_pre_trained_weights_yields_to_labels(labels: int, anchor: float) -> None:
+    assert plan(labels, strategy="l2-sp").anchor == pytest.approx(anchor)
 
 
 def test_the_head_s_own_epochs_have_a_schedule_of_their_own() -> None:
@@ -245,7 +250,7 @@ def test_the_printed_plan_says_what_happens_when() -> None:
     ("strategy", "trained"),
     [
         ("lp-ft", "epoch 1: head only; epoch 101: everything"),
-        ("l2-sp", "epoch 1: everything, pulled to the pre-trained weights with strength 1"),
+        ("l2-sp", "epoch 1: everything, pulled to the pre-trained weights with strength 0.2"),
         (
             "wise-ft",
             "epoch 1: everything, then averaged with the pre-trained weights as far as validation gains",

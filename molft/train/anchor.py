@@ -1,4 +1,4 @@
-"""Keeping a fine-tuned encoder near its pre-trained weights: by a penalty, or by averaging afterwards."""
+"""Keeping a fine-tuned encoder near its pre-trained weights: by a pull in every step, or by averaging afterwards."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ def copy_weights(encoder: Encoder) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
 
 
-def penalty(encoder: Encoder, start: Weights, strength: float) -> Tensor:
-    """``strength / 2 * |w - w0|^2`` over the encoder's trainable parameters, a scalar.
+@torch.no_grad()
+def add_pull(encoder: Encoder, start: Weights, strength: float) -> None:
+    """Add to the gradients that of ``strength / 2 * |w - w0|^2`` over the parameters that have one.
 
-    L2-SP of Li, Grandvalet & Davoine (ICML 2018), equation 2. ``start`` holds w0 by parameter name.
+    L2-SP of Li, Grandvalet & Davoine (ICML 2018), equation 2, without making the penalty itself. ``start``
+    holds w0 by parameter name.
     """
-    moved = [
-        (parameter - start[name]).square().sum()
-        for name, parameter in encoder.named_parameters()
-        if parameter.requires_grad
-    ]
-    return strength / 2 * torch.stack(moved).sum() if moved else torch.zeros(())
+    for name, parameter in encoder.named_parameters():
+        if parameter.grad is not None:
+            parameter.grad.add_(parameter - start[name], alpha=strength)
 
 
 def mix(start: Weights, tuned: Weights, share: float) -> dict[str, Tensor]:

@@ -3,9 +3,9 @@
 The key is the number of labelled training molecules, the task type and whether there is a pre-trained
 encoder. With few labels a trainable encoder forgets more than it learns; classification gains from a late
 release of the encoder at every size, regression more often from training everything (CheMeleon's freezing
-ablation; RoFt-Mol, Liu et al., NeurIPS 2025). Own evidence, thin so far: on BACE with 80 labels the gradual
-release did better than the frozen encoder, on validation and test, with both seeds (``data/results/
-strategies.csv``), so the encoder stays frozen under 50 labels only.
+ablation; RoFt-Mol, Liu et al., NeurIPS 2025). Own evidence comes from ``tests/benchmarks/strategies.py``,
+and is thin so far: on BACE with 80 labels the gradual release did better than the frozen encoder, on
+validation and test, with both seeds, so the encoder stays frozen under 50 labels only.
 """
 
 from __future__ import annotations
@@ -20,12 +20,7 @@ from molft.train.losses import CLASS_LOSSES
 STRATEGIES = ("frozen", "gradual", "full", "lp-ft", "l2-sp", "wise-ft", "lora")
 TASK_TYPES = ("classification", "regression")
 FEW, SOME = 50, 1000
-# What a strategy adds to training everything from the start.
-_ADDED: dict[str, dict[str, Any]] = {
-    "l2-sp": {"anchor": 1.0},
-    "wise-ft": {"average": True},
-    "lora": {"rank": 8},
-}
+RANK = 8
 
 
 @dataclass(frozen=True)
@@ -189,7 +184,10 @@ def make_plan(
         oversample=oversample,
         reason=f"{labels} labelled training molecules, {task_type}: {reason}",
         probe=probe,
-        **_ADDED.get(chosen, {}),
+        # A prior counts like so many labels: against their mean loss it weighs the less, the more there are.
+        anchor=min(1.0, 100 / max(labels, 1)) if chosen == "l2-sp" else 0.0,
+        average=chosen == "wise-ft",
+        rank=RANK if chosen == "lora" else 0,
     )
 
 
