@@ -1,4 +1,4 @@
-"""Keeping a fine-tuned encoder near its pre-trained weights: by a pull in every step, or by averaging afterwards."""
+"""Keeping a fine-tuned encoder near its pre-trained weights: by a pull, or by averaging afterwards."""
 
 from __future__ import annotations
 
