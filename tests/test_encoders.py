@@ -44,13 +44,6 @@ def test_a_vector_depends_on_its_own_molecule_alone(folder: Path) -> None:
     np.testing.assert_allclose(together[1:-1], alone, atol=1e-6)
 
 
-def test_many_batches_give_the_same_as_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = load_encoder(folder)
-    whole = encoder.embed(MOLECULES)
-    monkeypatch.setattr(encoders, "_BATCH", 7)
-    np.testing.assert_allclose(encoder.embed(MOLECULES), whole, atol=1e-6)
-
-
 def test_a_model_folder_gives_its_first_networks_encoder(tiny_model_dir: Path) -> None:
     encoder, card = find_encoder(tiny_model_dir)
     for name, tensor in load(tiny_model_dir).networks[0].encoder.state_dict().items():

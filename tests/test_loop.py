@@ -16,7 +16,7 @@ from molft.train import finetune as finetuning
 from molft.train import loop
 from molft.train.encoders import new_encoder
 from molft.train.finetune import Task, finetune
-from molft.train.loop import freeze_states, predict
+from molft.train.loop import freeze_states, predict, predict_each
 from molft.train.plan import Stage, make_plan
 from tests.series import block_of, halogen_examples, pyridines
 from tests.train_deeds import same, weights
@@ -47,6 +47,19 @@ def test_predictions_do_not_depend_on_the_batch(graphs: Graphs, batch_size: int)
     found = predict(model, graphs, batch_size)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [("last", "mean"), ("sum", "sum"), ("max", "mean"), ("last", "attention")])
+def test_every_network_predicts_as_it_would_alone(graphs: Graphs, kind: tuple[str, str]) -> None:
+    """Some fold and share the search for surroundings, some run as they are."""
+    mixed = [network(), network(*kind), network("concat", "max", tasks=1)]
+    for model, found in zip(mixed, predict_each(mixed, graphs, batch_size=7), strict=True):
+        expected = model.eval()(make_batch(graphs)).detach().numpy()
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_no_molecule_gives_no_prediction(graphs: Graphs) -> None:
+    assert predict(network(tasks=2), graphs.take([])).shape == (0, 2)
 
 
 def test_predictions_follow_the_order_of_the_molecules(graphs: Graphs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,22 +12,56 @@ from torch import Tensor
 
 from molft.chem.graphs import Graphs
 from molft.data.batch import make_batch
+from molft.model.config import EncoderConfig
 from molft.model.encoder import Encoder
+from molft.model.inference import (
+    FoldedEncoder,
+    Surroundings,
+    find_surroundings,
+    fold,
+    folds,
+    read_molecules,
+)
 from molft.model.network import Network
 
 _CACHE_BYTES = 2**30
 
 
 @torch.no_grad()
-def predict(network: Network, graphs: Graphs, batch_size: int = 256) -> NDArray[np.float32]:
+def predict(network: Network, graphs: Graphs, batch_size: int = 1024) -> NDArray[np.float32]:
     """Raw outputs (logits or standardised values) of all molecules in eval mode, float32 [B, T]."""
-    network.eval()
-    device = next(network.parameters()).device
-    parts = [
-        network(make_batch(graphs.take(rows)).to(device)).cpu().numpy()
-        for rows in np.array_split(np.arange(len(graphs)), max(1, -(-len(graphs) // batch_size)))
-    ]
-    return np.concatenate(parts)
+    return predict_each([network], graphs, batch_size)[0]
+
+
+@torch.no_grad()
+def predict_each(
+    networks: Sequence[Network], graphs: Graphs, batch_size: int = 1024
+) -> list[NDArray[np.float32]]:
+    """:func:`predict` of several networks on the same molecules.
+
+    On a CPU, networks that can be folded (:func:`molft.model.inference.folds`) are, and those of equal shape
+    share the search for equal surroundings.
+    """
+    readers = [_reader(network.eval()) for network in networks]
+    parts: list[list[NDArray[np.float32]]] = [[] for _ in networks]
+    for rows in np.array_split(np.arange(len(graphs)), max(1, -(-len(graphs) // batch_size))):
+        batch = make_batch(graphs.take(rows))
+        found: dict[EncoderConfig, Surroundings] = {}
+        for network, reader, part in zip(networks, readers, parts, strict=True):
+            if reader is None:
+                outputs = network(batch.to(next(network.parameters()).device))
+            else:
+                if reader.config not in found:
+                    found[reader.config] = find_surroundings(batch, reader.config)
+                outputs = network.head(read_molecules(reader, found[reader.config], network.pool))
+            part.append(outputs.cpu().numpy())
+    return [np.concatenate(part) for part in parts]
+
+
+def _reader(network: Network) -> FoldedEncoder | None:
+    """The network's encoder folded, where that can be and pays."""
+    on_cpu = next(network.parameters()).device.type == "cpu"
+    return fold(network.encoder) if on_cpu and folds(network.encoder, network.pool) else None
 
 
 @dataclass

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from molft.chem.graphs import Graphs
 from molft.chem.prepare import Recipe, prepare
-from molft.data.batch import make_batch
 from molft.errors import MolftError
 from molft.files import read_json
 from molft.model.encoder import Encoder
+from molft.model.network import Network
 from molft.model.readout import Mean
 from molft.model.weights import CONFIG, load_encoder_files
+from molft.train.loop import predict
 from molft.use.model import FORMAT, load
 
 SHIPPED = Path(__file__).resolve().parents[1] / "model" / "pretrained" / "default"
-_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,7 @@ class MoleculeEncoder:
     @torch.no_grad()
     def vectors(self, graphs: Graphs) -> NDArray[np.float32]:
         """One vector for each packed molecule, float32 [B, D]."""
-        self.encoder.eval()
-        device = next(self.encoder.parameters()).device
-        readout = Mean(self.encoder.width)
-        out = np.zeros((len(graphs), self.encoder.width), np.float32)
-        for start in range(0, len(graphs), _BATCH):
-            rows = np.arange(start, min(start + _BATCH, len(graphs)))
-            batch = make_batch(graphs.take(rows)).to(device)
-            out[rows] = readout(self.encoder(batch), batch.graph, batch.size).cpu().numpy()
-        return out
+        return predict(Network(self.encoder, Mean(self.encoder.width), nn.Identity()), graphs)
 
 
 def load_encoder(name: str | Path = "default") -> MoleculeEncoder:
