@@ -1,12 +1,14 @@
 """The benchmark of losses: what its summary says, and that a loss is really the one that was asked for."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from molft.model.encoder import Encoder
-from molft.train.finetune import Progress, Task
+from molft.train.finetune import Examples, Progress, Task
 from tests.benchmarks import losses
-from tests.benchmarks.losses import LOSSES, METRICS, measure, summarize
+from tests.benchmarks.losses import FIELDS, KEY, LOSSES, METRICS, measure, summarize
 from tests.series import halogen_examples
 from tests.small import ENCODER
 
@@ -53,4 +55,27 @@ def test_only_the_loss_changes(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert found["positive"] == f"{(examples.labels == 1).mean():.4f}"
     assert found["tasks"] == 1
+    assert {*KEY, "encoder", *found} == set(FIELDS)
     assert all(0 <= float(str(found[metric])) for metric in METRICS)
+
+
+def test_a_row_that_stands_in_the_table_is_not_measured_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[int, str, int]] = []
+
+    def measured(  # the arguments of losses.measure
+        start: object, train: Examples, rest: object, name: str, strategy: str, seed: int, device: str
+    ) -> dict[str, str]:
+        asked.append((len(train), name, seed))
+        return dict.fromkeys(FIELDS[len(KEY) + 1 :], "0.5")
+
+    parts = [halogen_examples(n) for n in (40, 9, 9)]
+    monkeypatch.setattr(losses, "read_parts", lambda name, scheme: (parts, "classification"))
+    monkeypatch.setattr(losses, "measure", measured)
+    words = ["losses", "--sets", "a", "--table", str(tmp_path / "t.csv"), "--losses", "bce", "focal"]
+    for more in (["--seeds", "1"], ["--seeds", "2"], ["--seeds", "1", "--rows", "30"]):
+        monkeypatch.setattr("sys.argv", [*words, *more])
+        losses.main()
+    assert asked == [(n, name, seed) for n, seed in ((40, 0), (40, 1), (30, 0)) for name in ("bce", "focal")]
+    assert capsys.readouterr().out.splitlines()[-1].split()[:4] == ["a", "30", "focal", "1"]

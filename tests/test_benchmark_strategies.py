@@ -1,8 +1,12 @@
 """The summary of the strategies' table, and what a seed draws."""
 
-import numpy as np
+from pathlib import Path
 
-from tests.benchmarks.strategies import draw, summarize
+import numpy as np
+import pytest
+
+from tests.benchmarks import strategies
+from tests.benchmarks.strategies import FIELDS, KEY, draw, summarize
 from tests.series import halogen_examples
 
 
@@ -63,3 +67,34 @@ def test_a_seed_draws_the_same_molecules_and_another_one_others() -> None:
     assert np.array_equal(few.graphs.atoms, again.graphs.atoms)
     assert not np.array_equal(few.labels, other.labels) or len(few.graphs.atoms) != len(other.graphs.atoms)
     assert draw(train, "all", 1) is train
+
+
+def test_a_row_that_stands_in_the_table_is_not_measured_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, str, int]] = []
+
+    def measured(  # the arguments of strategies.measure
+        start: object, parts: object, kind: str, strategy: str, labels: str, seed: int, device: str
+    ) -> dict[str, str]:
+        asked.append((labels, strategy, seed))
+        return dict.fromkeys(FIELDS[len(KEY) + 1 :], "0.5") | {"metric": "roc_auc"}
+
+    parts = [halogen_examples(n) for n in (60, 9, 9)]
+    monkeypatch.setattr(strategies, "read_parts", lambda name, scheme: (parts, "classification"))
+    monkeypatch.setattr(strategies, "measure", measured)
+    words = [
+        "strategies",
+        "--sets",
+        "bace",
+        "--table",
+        str(tmp_path / "t.csv"),
+        "--strategies",
+        "full",
+        "lora",
+    ]
+    for seeds in ("1", "2"):
+        monkeypatch.setattr("sys.argv", [*words, "--seeds", seeds])
+        strategies.main()
+    # There are no 100 or 500 molecules to draw.
+    assert asked == [(n, name, seed) for seed in (0, 1) for n in ("50", "all") for name in ("full", "lora")]

@@ -44,19 +44,9 @@ LOSSES = {
     "oversampled": ("bce", True),
 }
 METRICS = ("pr_auc", "roc_auc", "enrichment_1", "ece")
-KEY = ("sha256", "set", "rows", "loss", "seed")
-FIELDS = (
-    *KEY,
-    "encoder",
-    "strategy",
-    "positive",
-    "select",
-    "valid",
-    *METRICS,
-    "tasks",
-    "best_epoch",
-    "seconds",
-)
+KEY = ("sha256", "set", "rows", "strategy", "loss", "seed")
+FIELDS = (*KEY, "encoder", "precision", "plan", "positive", "select", "valid", *METRICS, "tasks",
+          "best_epoch", "seconds")  # fmt: skip
 
 
 def shown(value: float | None) -> str:
