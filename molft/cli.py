@@ -174,6 +174,18 @@ def screen(
     top: Annotated[int | None, typer.Option(min=1, help="Only the N best, ranked.")] = None,
     by: Annotated[str | None, typer.Option(help="Task to rank by.  [default: the first]")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Lowest values first.")] = False,
+    diverse: Annotated[
+        bool, typer.Option("--diverse", help="With --top: the best of each Murcko scaffold.")
+    ] = False,
+    per_scaffold: Annotated[
+        int | None, typer.Option(min=1, help="With --diverse: so many of each.  [default: 1]")
+    ] = None,
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Also how far the networks disagree (TASK_spread).")
+    ] = False,
+    similarity: Annotated[
+        bool, typer.Option("--similarity", help="Also the nearest training molecule, and how near it is.")
+    ] = False,
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
     workers: Workers = None,
     resume: Resume = False,
@@ -188,6 +200,10 @@ def screen(
             top=top,
             by=by,
             ascending=ascending,
+            diverse=diverse,
+            per_scaffold=per_scaffold,
+            spread=spread,
+            similarity=similarity,
             smiles_column=smiles_column,
             workers=count_cores(workers),
             resume=resume,

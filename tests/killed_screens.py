@@ -15,7 +15,7 @@ import torch
 from molft.use.screen import screen
 
 BLOCK_ROWS = 16
-OUTPUTS = {"all.csv": {}, "best.parquet": {"top": 5}}
+OUTPUTS = {"all.csv": {}, "best.parquet": {"top": 5}, "diverse.csv": {"top": 5, "diverse": True}}
 
 
 def die_at(moment: int) -> Callable[[str, str], None]:

@@ -14,14 +14,15 @@ from molft.errors import MolftError
 from molft.files import read_json
 from molft.use import assay
 from molft.use.assay import finetune
-from molft.use.model import CONFIG, FOREST, WEIGHTS, load
+from molft.use.model import CONFIG, FOREST, TRAINING, WEIGHTS, load
 from molft.use.options import Options
 from tests import killed_finetunes
 from tests.series import has_halogen, pyridines
 from tests.small import save_small_encoder, small_options, write_assay
 
 ROOT = Path(__file__).resolve().parents[1]
-WRITTEN = (CONFIG, WEIGHTS, FOREST, "metrics.json", "predictions.csv", "curation.json", "curation.txt")
+RECORD = ("metrics.json", "predictions.csv", "curation.json", "curation.txt")
+WRITTEN = (CONFIG, WEIGHTS, FOREST, TRAINING, *RECORD)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,8 +90,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 
 def test_a_killed_run_goes_on_to_the_same_bits(killed: tuple[Path, int]) -> None:
     folder, moments = killed
-    # The run's own record, two checkpoints and the end of each network, and eight files of the model.
-    assert moments == 1 + 2 * 3 + 8
+    # The run's own record, two checkpoints and the end of each network, and nine files of the model.
+    assert moments == 1 + 2 * 3 + 9
     found = {path.suffix for path in folder.glob("*/run/network-*")}
     assert found == {".checkpoint", ".safetensors"}
     for moment in range(1, moments + 1):

@@ -36,7 +36,8 @@ def scripted(
 ) -> Scripted:
     """Answers for the four molecules of ``examples``."""
     about = replace(small_model(task_type, "network", tasks).about)
-    return Scripted(about, [], None, None, {4: {name: np.array(a, float) for name, a in answers.items()}})
+    script = {4: {name: np.array(a, float) for name, a in answers.items()}}
+    return Scripted(about, [], None, script=script)
 
 
 def examples(labels: np.ndarray | list[list[float]], bounds: list[list[int]] | None = None) -> Examples:

@@ -18,10 +18,12 @@ from killed_screens import BLOCK_ROWS, OUTPUTS
 from pyarrow import parquet
 from tiny_model import MOLECULES, make_model, save_model
 
+from molft.chem.prepare import Recipe
 from molft.data.formats import read_table
 from molft.errors import MolftError
 from molft.use.model import load
 from molft.use.screen import screen
+from molft.use.series import name_series
 from molft.use.sweep import Summary
 
 BAD = {0: "C1CC", 40: "", 41: "CCО", 99: "F(F)F(F)F"}
@@ -114,6 +116,21 @@ def test_the_best_are_those_of_sorting_everything(
     assert read(tmp_path / "best.parquet").equals(expected.reset_index(drop=True))
 
 
+@pytest.mark.parametrize("per_scaffold", [None, 2])
+def test_the_best_of_each_series(library: Path, tmp_path: Path, per_scaffold: int | None) -> None:
+    model = save_model(tmp_path / "model", "network")
+    run(model, library, tmp_path / "all.parquet")
+    table = read(tmp_path / "all.parquet")
+    table = table[table["status"] == "ok"].sort_values("active", ascending=False, kind="stable")
+    series = table["smiles"].map(lambda smiles: name_series(smiles, Recipe()))
+    assert (series == "c1ccccc1").sum() > 2
+    expected = table[series.groupby(series).cumcount() < (per_scaffold or 1)]
+    for top in (10, 1000):
+        options = {"top": top, "diverse": True, "per_scaffold": per_scaffold, "overwrite": True}
+        run(model, library, tmp_path / "best.parquet", **options)
+        assert read(tmp_path / "best.parquet").equals(expected.head(top).reset_index(drop=True))
+
+
 def test_a_name_that_the_library_has_is_kept_for_the_library(tiny_model_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "assay.csv").write_text("status,active,SMILES\nold,yes,CCO\n")
     run(tiny_model_dir, tmp_path / "assay.csv", tmp_path / "out.csv")
@@ -166,7 +183,7 @@ def test_killed_at_any_moment_and_resumed_it_gives_the_same_bytes(
     command = [sys.executable, str(script), str(tiny_model_dir), str(library), str(tmp_path), "10"]
     paths = {"PYTHONPATH": str(script.parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | paths)
-    assert done.stdout == "18\n", done.stderr
+    assert done.stdout == "27\n", done.stderr
     for name, options in OUTPUTS.items():
         for moment in range(1, 11):
             output = tmp_path / f"{moment}-{name}"
@@ -265,6 +282,9 @@ def test_an_unfinished_run_is_resumed_or_overwritten_never_ignored(
         ({"by": "active"}, r"say how many to keep with --top"),
         ({"ascending": True}, r"say how many to keep with --top"),
         ({"top": 3, "by": "toxic"}, r"--by toxic: the model has no such task; it has active"),
+        ({"diverse": True}, r"say how many to keep with --top"),
+        ({"top": 3, "per_scaffold": 2}, r"--diverse keeps; give both"),
+        ({"top": 3, "diverse": True, "per_scaffold": 0}, r"--per-scaffold 0: it must be at least 1"),
         ({"block_rows": 0}, r"block_rows is 0"),
         ({"smiles_column": "mol"}, r"no column 'mol' for the SMILES"),
     ],

@@ -29,13 +29,15 @@ class Recipe:
     standardize: whether salts are stripped and charges neutralised; off reproduces MoleculeNet. When on,
         the result does not depend on how the SMILES was written either.
     keys: also the canonical SMILES of each (standardised) molecule.
-    forest: also fragment counts and descriptors.
+    fingerprints: also fragment counts.
+    forest: these and descriptors.
     """
 
     scheme: str = "ogb"
     standardize: bool = True
     limits: Limits = Limits()
     keys: bool = False
+    fingerprints: bool = False
     forest: bool = False
 
 
@@ -97,7 +99,7 @@ def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int,
         rejected=sorted(rejected),
         keys=[canonical_key(mol) for mol in mols] if recipe.keys else [],
         notes=notes,
-        counts=fingerprint_counts(mols) if recipe.forest else None,
+        counts=fingerprint_counts(mols) if recipe.fingerprints or recipe.forest else None,
         descriptors=describe(mols) if recipe.forest else None,
     )
 

@@ -25,6 +25,7 @@ from molft.use.evaluate import Evaluation, evaluate
 from molft.use.forest import Forest, fit_forest, join_features
 from molft.use.model import About, Model
 from molft.use.molecules import take_rows
+from molft.use.neighbours import Neighbours
 from molft.use.options import Options, Reporter
 from molft.use.retention import tell_retention
 
@@ -72,7 +73,10 @@ def fit(
         reporter.line(f"share of the fine-tuned weights in the averages: {shares}")
     if options.encoder != "none":
         facts |= tell_retention(encoder, networks, about.recipe.scheme, reporter)
-    model = Model(replace(about, facts=facts), networks, forest)
+    neighbours = Neighbours.of(
+        take_rows(data.block, data.split.train), [data.assay.smiles[row] for row in data.split.train]
+    )
+    model = Model(replace(about, facts=facts), networks, forest, neighbours=neighbours)
     parts = {
         name: (take_rows(data.block, rows), data.examples(rows))
         for name, rows in (("valid", data.split.valid), ("test", data.split.test))

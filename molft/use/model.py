@@ -1,8 +1,9 @@
 """A fine-tuned model: what it is on disk, and what it says about molecules.
 
 The folder holds ``config.json`` (what the model is), ``model.safetensors`` (the networks),
-``forest.safetensors`` and the reports. Nothing in it is code. ``config.json`` names the sha256 of the weight
-files, so a changed or truncated file is refused.
+``forest.safetensors``, ``training.safetensors`` and the reports. Nothing in it is code. ``config.json``
+names the sha256 of these files, so a changed or truncated one is refused. ``training.safetensors`` holds the
+training molecules, to tell how near a new one is; a model can be given away without that file.
 """
 
 from __future__ import annotations
@@ -34,14 +35,16 @@ from molft.model.network import Network
 from molft.model.network import build_network as join_network
 from molft.model.weights import check_fit, read_tensors, write_tensors
 from molft.train.checkpoint import part, with_prefix
-from molft.train.loop import predict
+from molft.train.loop import predict_each
 from molft.train.plan import TASK_TYPES
 from molft.use.columns import free_names
 from molft.use.forest import Forest, join_features
 from molft.use.forest_file import load_forest, save_forest
+from molft.use.neighbours import Neighbours, load_neighbours, save_neighbours
 
 FORMAT = "molft-model-1"
 CONFIG, WEIGHTS, FOREST = "config.json", "model.safetensors", "forest.safetensors"
+TRAINING = "training.safetensors"
 ANSWERS = ("network", "forest", "blend")
 
 
@@ -153,6 +156,7 @@ class Model:
     networks: list[Network]
     forest: Forest | None
     directory: Path | None = None
+    neighbours: Neighbours | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -182,12 +186,21 @@ class Model:
         """Final predictions for the accepted molecules of a block, float64 [B, T]."""
         return self.answers(block)[self.about.answer]
 
-    def answers(self, block: Block, every: bool = False) -> dict[str, NDArray[np.float64]]:
-        """Predictions by source, float64 [B, T] each: only what the answer needs, or ``every`` one."""
+    def answers(
+        self, block: Block, every: bool = False, spread: bool = False
+    ) -> dict[str, NDArray[np.float64]]:
+        """Predictions by source, float64 [B, T] each: only what the answer needs, or ``every`` one.
+
+        With ``spread`` also that: the standard deviation over the networks (:meth:`each_network`), around
+        their mean, as of all there are.
+        """
         wanted = ANSWERS if every and self.forest else (self.about.answer,)
         out: dict[str, NDArray[np.float64]] = {}
-        if {"network", "blend"} & set(wanted) or every:
-            out["network"] = self.network_values(block.graphs)
+        if {"network", "blend"} & set(wanted) or every or spread:
+            values = self.each_network(block.graphs)
+            out["network"] = values.mean(axis=0)
+            if spread:
+                out["spread"] = values.std(axis=0)
         if {"forest", "blend"} & set(wanted):
             if self.forest is None or block.counts is None or block.descriptors is None:
                 raise MolftError(
@@ -200,9 +213,14 @@ class Model:
 
     def network_values(self, graphs: Graphs) -> NDArray[np.float64]:
         """Mean prediction of the networks, in probabilities or label units, float64 [B, T]."""
+        values: NDArray[np.float64] = self.each_network(graphs).mean(axis=0)
+        return values
+
+    def each_network(self, graphs: Graphs) -> NDArray[np.float64]:
+        """Prediction of each network alone, in probabilities or label units, float64 [members, B, T]."""
         if not len(graphs):
-            return np.zeros((0, len(self.about.tasks)))
-        return np.mean([finish(self.about, predict(n, graphs)) for n in self.networks], axis=0)
+            return np.zeros((len(self.networks), 0, len(self.about.tasks)))
+        return np.stack([finish(self.about, out) for out in predict_each(self.networks, graphs)])
 
     def save(self, directory: Path) -> None:
         """Write the folder; ``config.json`` comes last, so an unfinished folder is not a model."""
@@ -214,6 +232,8 @@ class Model:
         if self.forest is not None:
             save_forest(self.forest, directory / FOREST)
             hashes[FOREST] = sha256(directory / FOREST)
+        if self.neighbours is not None:
+            hashes[TRAINING] = save_neighbours(self.neighbours, directory / TRAINING)
         versions = {"molft": molft.__version__, "rdkit": rdkit.__version__, "torch": torch.__version__}
         write_json(
             directory / CONFIG,
@@ -267,4 +287,7 @@ def load(directory: str | Path) -> Model:
                 f"{folder / FOREST} is not the file that was saved (sha256 differs); copy it again"
             )
         forest = load_forest(folder / FOREST)
-    return Model(about, networks, forest, folder)
+    neighbours = None
+    if TRAINING in hashes and (folder / TRAINING).exists():
+        neighbours = load_neighbours(folder / TRAINING, hashes[TRAINING])
+    return Model(about, networks, forest, folder, neighbours)

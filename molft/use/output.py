@@ -105,4 +105,4 @@ def cell_texts(column: pa.ChunkedArray) -> list[str]:
     values = column.to_pylist()
     if pa.types.is_floating(column.type):
         return ["" if value is None or isnan(value) else f"{value:.8g}" for value in values]
-    return [safe_cell(value) for value in values]
+    return ["" if value is None else safe_cell(value) for value in values]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from molft.chem.prepare import Block
 from molft.errors import MolftError
 from molft.files import sha256
-from molft.use.model import CONFIG, Model, load
+from molft.use.model import CONFIG, TRAINING, Model, load
+from molft.use.neighbours import Neighbours
 from molft.use.output import check_ending
-from molft.use.ranking import Ranking
+from molft.use.ranking import Quota, Ranking
+from molft.use.series import name_series
 from molft.use.sweep import BLOCK_ROWS, Job, Progress, Question, Summary, sweep
 
 
@@ -21,6 +30,10 @@ def screen(
     top: int | None = None,
     by: str | None = None,
     ascending: bool = False,
+    diverse: bool = False,
+    per_scaffold: int | None = None,
+    spread: bool = False,
+    similarity: bool = False,
     workers: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -35,6 +48,16 @@ def screen(
     already has gets ``_predicted`` after it. There is one row for every row, in order; with ``top`` only
     the so many best, ranked by the task ``by`` (the first if not given), highest first unless ``ascending``.
 
+    ``diverse`` keeps at most ``per_scaffold`` (1 if not given) of these for each Murcko scaffold, going down
+    the whole ranking: the best of each series, every one with a better score than what was left out for
+    another reason than its series (a MaxMin choice would trade score for strangeness). An acyclic molecule
+    is a series of its own.
+
+    ``spread`` adds ``TASK_spread``, how far the networks of the model disagree: the standard deviation of
+    their probabilities, or of their values in the label's unit (the forest's share of a blend has none).
+    ``similarity`` adds how near the molecule is to the nearest one that the model was trained on, from 0 to
+    1 (:mod:`molft.use.neighbours`), and ``nearest``, the SMILES of that one.
+
     ``library`` '-' is standard input. ``workers`` processes read molecules (default: all cores; 0: in this
     process, without protection against a molecule that crashes it). Finished parts are kept in
     ``OUTPUT.parts`` until the output is whole, so that ``resume`` goes on after a kill, to the same bytes.
@@ -44,15 +67,18 @@ def screen(
     check_ending(job.output)
     model = load(model_dir)
     task = _check_ranking(model, top, by, ascending)
-    question = Question(
-        "screening",
-        model.recipe,
-        model.about.tasks,
-        model.answer,
-        {"model": sha256(Path(model_dir) / CONFIG), "top": top, "by": by, "ascending": ascending},
-    )
-    ranking = None if top is None else partial(_rank, top, task, ascending)
-    return sweep(job, question, ranking)
+    most = _check_diversity(top, diverse, per_scaffold)
+    facts = {
+        "model": sha256(Path(model_dir) / CONFIG),
+        "top": top,
+        "by": by,
+        "ascending": ascending,
+        "rows of a scaffold": most,
+        "spread": spread,
+        "similarity": similarity,
+    }
+    ranking = None if top is None else partial(_rank, model, top, task, ascending, most)
+    return sweep(job, _ask(model, spread, similarity, facts), ranking)
 
 
 def _check_ranking(model: Model, top: int | None, by: str | None, ascending: bool) -> int:
@@ -66,6 +92,66 @@ def _check_ranking(model: Model, top: int | None, by: str | None, ascending: boo
     return 0 if by is None else model.about.tasks.index(by)
 
 
-def _rank(top: int, task: int, ascending: bool, names: list[str]) -> Ranking:
+def _check_diversity(top: int | None, diverse: bool, per_scaffold: int | None) -> int | None:
+    """How many rows of one scaffold are kept; None for any number."""
+    if diverse and top is None:
+        raise MolftError("--diverse chooses among the best; say how many to keep with --top")
+    if per_scaffold is not None and not diverse:
+        raise MolftError("--per-scaffold says how many of a series --diverse keeps; give both")
+    if per_scaffold is not None and per_scaffold < 1:
+        raise MolftError(f"--per-scaffold {per_scaffold}: it must be at least 1")
+    return (per_scaffold or 1) if diverse else None
+
+
+def _rank(
+    model: Model, top: int, task: int, ascending: bool, most: int | None, names: list[str], column: str
+) -> Ranking:
     """The ranking by a task; ``names`` are the new columns, ``status`` and then the tasks."""
-    return Ranking(top, names[1 + task], ascending)
+    series = partial(name_series, recipe=model.recipe)
+    quota = None if most is None else Quota(most, column, series)
+    return Ranking(top, names[1 + task], ascending, quota)
+
+
+def _ask(model: Model, spread: bool, similarity: bool, facts: dict[str, Any]) -> Question:
+    """The question that a screen asks; what the model can't tell is a :class:`MolftError`."""
+    recipe, columns, texts = model.recipe, list(model.about.tasks), {}
+    if spread:
+        _check_spread(model)
+        columns += [f"{task}_spread" for task in model.about.tasks]
+    if similarity:
+        if model.neighbours is None:
+            raise MolftError(
+                f"--similarity: {model.directory} has no {TRAINING}, the molecules it was trained on: it was "
+                "made by an earlier molft, or the file was taken out; fine-tune again, or leave "
+                "--similarity out"
+            )
+        recipe = replace(recipe, fingerprints=True)
+        columns += ["similarity", "nearest"]
+        texts = {"nearest": pa.array(model.neighbours.smiles, pa.string())}
+    answer = partial(_answer, model, spread, model.neighbours if similarity else None)
+    return Question("screening", recipe, tuple(columns), answer, facts, texts)
+
+
+def _check_spread(model: Model) -> None:
+    """Refuse a spread that would be zero, or not that of the answer."""
+    if len(model.networks) < 2:
+        raise MolftError(
+            "--spread: the model has one network, and it takes two to disagree; fine-tune with "
+            "--ensemble-size 3 or more"
+        )
+    if model.about.answer == "forest":
+        raise MolftError(
+            "--spread: this model answers by its forest alone, of which the networks' spread says nothing; "
+            "leave --spread out (--similarity says how far it is from what it knows)"
+        )
+
+
+def _answer(model: Model, spread: bool, neighbours: Neighbours | None, block: Block) -> NDArray[np.float64]:
+    """The numbers of all columns for the accepted molecules, float64 [B, K]."""
+    found = model.answers(block, spread=spread)
+    columns = [found[model.about.answer]]
+    if spread:
+        columns.append(found["spread"])
+    if neighbours is not None:
+        columns += [numbers[:, None] for numbers in neighbours.nearest(block)]
+    return np.concatenate(columns, axis=1)

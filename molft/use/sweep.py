@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -64,6 +64,7 @@ class Question:
 
     ``answer`` gives float [B, K] for the B accepted molecules of a block, ``columns`` the K names, ``facts``
     all that determines the answers (a resumed run must have the same), ``title`` the work in a word.
+    The numbers of a column that ``texts`` names are places in its texts, and these are written.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Question:
     columns: tuple[str, ...]
     answer: Callable[[Block], NDArray[np.floating]]
     facts: dict[str, Any]
+    texts: Mapping[str, pa.StringArray] = field(default_factory=dict)
 
 
 class Summary(NamedTuple):
@@ -110,21 +112,21 @@ class Summary(NamedTuple):
 def sweep(
     job: Job,
     question: Question,
-    ranking: Callable[[list[str]], Ranking] | None = None,
+    ranking: Callable[[list[str], str], Ranking] | None = None,
     write: Callable[[Path, Iterable[pa.Table]], None] = write_rows,
 ) -> Summary:
     """Answer the question for every row of the library and write the output.
 
     Columns: the library's own, ``status``, the question's; a name that the library already has gets
     ``_predicted`` after it. One row for every row, in order, or what ``ranking`` (given the names of the
-    new columns) keeps, ranked. Whatever can't be used is a :class:`MolftError`.
+    new columns, and of that with the SMILES) keeps, ranked. Whatever can't be used is a :class:`MolftError`.
     """
     started = time.monotonic()
     _check(job)
     library = open_library(job.library, job.smiles_column, job.block_rows)
     names = free_names(("status", *question.columns), library.columns)
     folder = claim(job.output, _plan(job, question, library), resume=job.resume, overwrite=job.overwrite)
-    best = ranking(names) if ranking else None
+    best = ranking(names, library.smiles_column) if ranking else None
     done, tally = count_parts(folder), Tally()
     for table, counted in read_parts(folder):
         tally += counted
@@ -200,7 +202,10 @@ def _fill(portion: Portion, names: list[str], question: Question) -> tuple[pa.Ta
     values[portion.block.index] = answers
     columns = [pa.array(portion.cells[name].tolist(), pa.string()) for name in portion.cells]
     columns.append(pa.array(portion.status, pa.string()))
-    columns += [pa.array(column, from_pandas=True) for column in np.ascontiguousarray(values.T)]
+    for name, numbers in zip(question.columns, np.ascontiguousarray(values.T), strict=True):
+        column = pa.array(numbers, from_pandas=True)
+        texts = question.texts.get(name)
+        columns.append(column if texts is None else texts.take(column.cast(pa.int64())))
     table = pa.Table.from_arrays(columns, names=[*portion.cells, *names])
     return table, Tally(len(portion.status), len(portion.block.index), portion.rejected)
 
