@@ -25,6 +25,7 @@ from molft.command import (
     find_device,
     friendly_errors,
 )
+from molft.export_command import export
 from molft.pretrain_command import pretrain
 from molft.reproduce_command import reproduce
 
@@ -251,6 +252,7 @@ def embed(
             reporter.line(summary.text())
 
 
+app.command()(export)
 app.command()(pretrain)
 app.command()(reproduce)
 
