@@ -1,5 +1,6 @@
 """A table in, a model folder out: what is refused, and that a killed run ends as if nothing had happened."""
 
+import csv
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rdkit import Chem
 
 from molft.errors import MolftError
 from molft.files import read_json
@@ -46,6 +48,11 @@ def table(tmp_path: Path) -> Path:
     return write_assay(tmp_path / "assay.csv")
 
 
+def read_csv(folder: Path) -> list[dict[str, str]]:
+    with (folder / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def begin(table: Path, folder: Path, options: Options) -> None:
     """A run that was interrupted when it had just begun."""
     with pytest.MonkeyPatch.context() as patch:
@@ -65,6 +72,9 @@ def test_a_model_folder_holds_everything_and_no_leftovers(table: Path, encoder: 
     smiles = pyridines(60)
     again = load(folder)
     assert again.predict(smiles).equals(model.predict(smiles))
+    trained = {line["smiles"] for line in read_csv(folder) if line["part"] == "train"}
+    assert again.neighbours is not None and len(trained) == 32
+    assert set(again.neighbours.smiles) == {Chem.CanonSmiles(text) for text in trained}
     facts = again.about.facts
     assert facts["data"]["file"] == "assay.csv" and facts["data"]["rows"] == 40
     assert facts["split"] == "random" and facts["seed"] == 0

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyarrow import parquet
+from typer.testing import CliRunner
 
 from molft.chem.prepare import Recipe, prepare
+from molft.cli import app
 from molft.errors import MolftError
 from molft.use.model import TRAINING, load
 from molft.use.neighbours import Neighbours
@@ -112,3 +114,12 @@ def test_a_run_begun_without_a_column_is_not_resumed_with_it(library: Path, tmp_
         run(folder, library, progress=stop)
     with pytest.raises(MolftError, match=r"spread was false, now true"):
         screen(folder, library, tmp_path / "out.parquet", workers=0, block_rows=3, resume=True, spread=True)
+
+
+def test_by_the_command(library: Path, tmp_path: Path) -> None:
+    words = ["screen", library, "-m", save(tmp_path / "model"), "-o", tmp_path / "best.csv", "--workers", "0"]
+    more = ["--top", "3", "--diverse", "--per-scaffold", "2", "--similarity", "--spread"]
+    done = CliRunner().invoke(app, [str(word) for word in (*words, *more)])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "best.csv")
+    assert list(table)[2:] == ["halogen", "halogen_spread", "similarity", "nearest"] and len(table) == 3

@@ -131,7 +131,7 @@ def _trace(answer: nn.Module, batch: Batch, name: str) -> Any:  # noqa: ANN401  
     """The graph of ``answer``, of any number of atoms, bonds and molecules."""
     atoms, bonds = torch.export.Dim("N", min=1), torch.export.Dim("E", min=0)
     with _quietly(), torch.no_grad():
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             answer,
             (batch.atoms, batch.bonds, batch.edge_index, batch.graph),
             input_names=list(INPUTS),

@@ -153,5 +153,6 @@ def _answer(model: Model, spread: bool, neighbours: Neighbours | None, block: Bl
     if spread:
         columns.append(found["spread"])
     if neighbours is not None:
-        columns += [numbers[:, None] for numbers in neighbours.nearest(block)]
+        similarity, place = neighbours.nearest(block)
+        columns += [similarity[:, None], place[:, None].astype(np.float64)]
     return np.concatenate(columns, axis=1)
