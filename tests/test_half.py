@@ -73,7 +73,7 @@ def test_padded_sums_are_the_sums_followed_by_zeros() -> None:
 def test_states_are_those_of_32_bits_to_rounding(jk: str, training: bool, sharing: bool) -> None:
     batch, wide = random_batch(seed=3), encoder(jk).train(training)
     narrow = copy.deepcopy(wide)
-    narrow.half = True
+    narrow.bf16 = True
     wide.sharing = narrow.sharing = sharing
     expected, out = wide(batch), narrow(batch)
     assert out.dtype == torch.float32
@@ -88,7 +88,7 @@ def test_gradients_are_those_of_32_bits_to_rounding(dropout: float) -> None:
     batch, wide = random_batch(seed=4, molecules=32), encoder().train()
     wide.dropout = dropout
     narrow = copy.deepcopy(wide)
-    narrow.half = True
+    narrow.bf16 = True
     direction = torch.randn(len(batch.atoms), 32)
     for model in (wide, narrow):
         torch.manual_seed(5)
@@ -101,23 +101,30 @@ def test_gradients_are_those_of_32_bits_to_rounding(dropout: float) -> None:
 
 def test_a_molecules_state_does_not_depend_on_its_batch() -> None:
     model = encoder().eval()
-    model.half = True
+    model.bf16 = True
     alone, beside = model(batch_of(ETHANOL)), model(batch_of(ETHANOL, METHANE, *[ETHANOL] * 40))
     torch.testing.assert_close(alone, beside[:3], rtol=0.01, atol=0.01)
 
 
 def test_half_is_switched_for_all_layers_and_back() -> None:
     model = encoder()
-    assert not model.half
-    model.half = True
-    assert model.half and all(conv.half for conv in model.gnns)
-    model.half = False
+    assert not model.bf16
+    model.bf16 = True
+    assert model.bf16 and all(conv.bf16 for conv in model.gnns)
+    model.bf16 = False
     torch.testing.assert_close(model.eval()(batch_of(METHANE)), encoder().eval()(batch_of(METHANE)))
+
+
+@pytest.mark.parametrize("conv", ["gcn", "graphsage", "gat"])
+def test_other_convolutions_keep_their_precision(conv: str) -> None:
+    model = encoder(conv=conv).double().eval()
+    assert not model.bf16
+    assert model(batch_of(ETHANOL)).dtype == torch.float64
 
 
 def test_other_convolutions_say_that_they_have_no_16_bit_form() -> None:
     with pytest.raises(MolftError, match="layers of 'gcn' can't be computed in 16 bits; only 'gin' can"):
-        encoder(conv="gcn").half = True
+        encoder(conv="gcn").bf16 = True
 
 
 def distance(out: Tensor, expected: Tensor) -> float:

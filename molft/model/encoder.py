@@ -57,16 +57,16 @@ class Encoder(nn.Module):
         return self.config.width * (self.config.layers + 1 if self.config.jk == "concat" else 1)
 
     @property
-    def half(self) -> bool:
+    def bf16(self) -> bool:
         """Whether layers are computed in 16 bits (:mod:`molft.model.half`): for the run, not the weights."""
-        return bool(getattr(self.gnns[0], "half", False))
+        return bool(getattr(self.gnns[0], "bf16", False))
 
-    @half.setter
-    def half(self, on: bool) -> None:
+    @bf16.setter
+    def bf16(self, on: bool) -> None:
         if on and self.config.conv != "gin":
             raise MolftError(f"layers of {self.config.conv!r} can't be computed in 16 bits; only 'gin' can")
         for conv in self.gnns:
-            conv.half = on
+            conv.bf16 = on
 
     def topology(self, batch: GraphBatch) -> Topology:
         """Neighbour lists and bond counts of a batch, for :meth:`run` and :meth:`forward`."""
@@ -162,8 +162,8 @@ class Encoder(nn.Module):
         Shapes: states (layers + 1) times [N, width], out [N, D].
         """
         if self.config.jk == "last":
-            return states[-1].float() if self.half else states[-1]
-        if self.half:
+            return states[-1].float() if self.bf16 else states[-1]
+        if self.bf16:
             states = [state.float() for state in states]
         if self.config.jk == "concat":
             return torch.cat(list(states), dim=1)

@@ -16,7 +16,7 @@ class GIN(nn.Module):
     """``MLP((A + I) h + C T)``: Linear, ReLU, Linear on the sum of neighbour states and bond vectors.
 
     There is no epsilon and no ReLU on the message (PyG's ``GINEConv`` has one: another function).
-    With ``half`` it is computed in 16 bits (:mod:`molft.model.half`).
+    With ``bf16`` it is computed in 16 bits (:mod:`molft.model.half`).
     """
 
     def __init__(self, width: int, bond_sizes: Sequence[int]) -> None:
@@ -27,15 +27,15 @@ class GIN(nn.Module):
             nn.Linear(width, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width)
         )
         add_tables(self, "edge_embedding", self.bond_sizes, width)
-        self.half = False
+        self.bf16 = False
 
     def forward(self, states: Tensor, topology: Topology) -> Tensor:
         """New atom states, before normalisation.
 
-        Shapes: states [N, D], out [N, D], bfloat16 where ``half`` is set.
+        Shapes: states [N, D], out [N, D], bfloat16 where ``bf16`` is set.
         """
         table = stack_tables(self, "edge_embedding", self.bond_sizes)
-        if self.half:
+        if self.bf16:
             total = aggregate_padded(states.bfloat16(), table, topology)
             first, second = cast(nn.Linear, self.mlp[0]), cast(nn.Linear, self.mlp[2])
             return perceptron(total, first, second)[: topology.atoms]

@@ -156,7 +156,7 @@ def _run_epoch(run: _Run, epoch: int) -> dict[str, Any]:
     started = time.monotonic()
     task.network.train()
     task.network.encoder.dropout = plan.dropout
-    task.network.encoder.half = task.half
+    task.network.encoder.bf16 = task.half
     batches = split_evenly(_order(task, epoch), plan.batch_size)
     first, end = plan.phase_at(epoch)
     steps = (end - first) * len(batches)
@@ -167,7 +167,7 @@ def _run_epoch(run: _Run, epoch: int) -> dict[str, Any]:
         for group in run.optimizer.param_groups:
             group["lr"] = group["base"] * factor
         total += _step(run, rows)
-    task.network.encoder.half = False  # what judges is what will answer
+    task.network.encoder.bf16 = False  # what judges is what will answer
     return {
         "epoch": epoch + 1,
         "train_loss": total / len(batches),

@@ -113,7 +113,7 @@ def pretrain(
     model = _build(data, config, init).to(device)
     for module in model.modules():
         if isinstance(module, Encoder):
-            module.half = choose_half(config.precision, device, config.conv)
+            module.bf16 = choose_half(config.precision, device, config.conv)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     run = _Run(data, model, optimizer, directory, sha256(store / "store.json"), device, processes)
     run.step = _restore(run, resume)
@@ -123,7 +123,7 @@ def pretrain(
     with catch_sigterm() as interruption:
         _train(run, Pace(checkpoint_every_s, report_every, on_report), interruption)
     model.eval()
-    model.encoder.half = False
+    model.encoder.bf16 = False
     return model.encoder
 
 

@@ -118,7 +118,7 @@ def compare_steps(batch: Batch, dropout: float, rounds: int) -> None:
     plain = Encoder(shared.config)
     plain.sharing = False
     narrow = Encoder(shared.config)
-    narrow.half = True
+    narrow.bf16 = True
     edgewise = EdgewiseEncoder(Encoder(shared.config))
 
     def run(model: torch.nn.Module) -> Callable[[], None]:
