@@ -66,7 +66,7 @@ class Encoder(nn.Module):
         if on and self.config.conv != "gin":
             raise MolftError(f"layers of {self.config.conv!r} can't be computed in 16 bits; only 'gin' can")
         for conv in self.gnns:
-            conv.bf16 = on
+            conv.bf16 = on  # type: ignore[assignment]
 
     def topology(self, batch: GraphBatch) -> Topology:
         """Neighbour lists and bond counts of a batch, for :meth:`run` and :meth:`forward`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from molft.model.inference import (
     read_molecules,
 )
 from molft.model.network import Network
+from molft.model.readout import Sum
 
 _CACHE_BYTES = 2**30
 
@@ -53,7 +55,7 @@ def predict_each(
             else:
                 if reader.config not in found:
                     found[reader.config] = find_surroundings(batch, reader.config)
-                outputs = network.head(read_molecules(reader, found[reader.config], network.pool))
+                outputs = network.head(read_molecules(reader, found[reader.config], cast(Sum, network.pool)))
             part.append(outputs.cpu().numpy())
     return [np.concatenate(part) for part in parts]
 

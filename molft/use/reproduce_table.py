@@ -185,7 +185,7 @@ def _cell(value: object) -> str:
 
 def _flat_record(record: dict[str, Any]) -> dict[str, Any]:
     """A record as one line: scores as fractions (or RMSE) with all their digits, no epochs."""
-    scores = {}
+    scores: dict[str, Any] = {}
     for answer in ANSWERS:
         found = record["scores"].get(answer, {})
         name = answer.replace(" ", "_")
