@@ -134,14 +134,17 @@ def plot(sets: list[str]) -> None:
             )
             print(f"{name:14} {model:10} {shown}")
     shown_sets = [name for name in sets if name in found]
+    known = sorted({model for models in found.values() for model in models})
+    colours = {model: f"C{number}" for number, model in enumerate(known)}
     figure, axes = pyplot.subplots(1, len(shown_sets), figsize=(3.4 * len(shown_sets), 3.2), squeeze=False)
     for axis, name in zip(axes[0], shown_sets, strict=True):
-        for model, by_labels in found[name].items():
+        for model, by_labels in sorted(found[name].items()):
             counts = [count for count in LABELS if count in by_labels]
             means = [np.mean(by_labels[count]) for count in counts]
             spread = [np.std(by_labels[count]) for count in counts]
             places = [LABELS.index(count) for count in counts]
-            axis.errorbar(places, means, spread, marker="o", markersize=3, capsize=2, label=model)
+            look = {"color": colours[model], "marker": "o", "markersize": 3, "capsize": 2}
+            axis.errorbar(places, means, spread, label=model, **look)
         axis.set_xticks(range(len(LABELS)), LABELS, fontsize=7)
         axis.set_title(f"{name}, {PRIMARY[SETS[name].task_type].replace('_', '-').upper()}", fontsize=9)
         axis.set_xlabel("training labels", fontsize=8)
