@@ -29,7 +29,6 @@ from molft.model.readout import Sum
 _CACHE_BYTES = 2**30
 
 
-@torch.no_grad()
 def predict(network: Network, graphs: Graphs, batch_size: int = 1024) -> NDArray[np.float32]:
     """Raw outputs (logits or standardised values) of all molecules in eval mode, float32 [B, T]."""
     return predict_each([network], graphs, batch_size)[0]

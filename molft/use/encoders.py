@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -46,7 +45,6 @@ class MoleculeEncoder:
         out[block.index] = self.vectors(block.graphs)
         return out
 
-    @torch.no_grad()
     def vectors(self, graphs: Graphs) -> NDArray[np.float32]:
         """One vector for each packed molecule, float32 [B, D]."""
         return predict(Network(self.encoder, Mean(self.encoder.width), nn.Identity()), graphs)

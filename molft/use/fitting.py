@@ -63,10 +63,10 @@ def fit(
     ``about`` and ``plan`` are those of :func:`plan_model`. Finished networks are kept in ``run`` and not
     trained again. A split without a test part gives scores on validation only.
     """
-    train, valid = (_standardized(data, rows, about) for rows in data.split[:2])
+    train, valid = (standardize_labels(data, rows, about) for rows in data.split[:2])
     job = Ensemble(run, about, plan, encoder, train, valid, options, reporter)
     networks, plan, progress = train_networks(job)
-    forest = _fit_forest(data, about, options, reporter)
+    forest = grow_forest(data, about, options, reporter)
     facts = about.facts | {"plan": plan.to_json()}
     if plan.average:
         shares = ", ".join(f"{found.share:.0%}" for found in progress)
@@ -143,14 +143,14 @@ def _scaling(labels: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
     return centre, np.where(spread > 0, spread, 1.0)
 
 
-def _standardized(data: Dataset, rows: NDArray[np.int64], about: About) -> Examples:
+def standardize_labels(data: Dataset, rows: NDArray[np.int64], about: About) -> Examples:
     """Molecules with labels as the network learns them."""
     unit = data.examples(rows)
     labels = (unit.labels - np.asarray(about.centre)) / np.asarray(about.scale)
     return Examples(unit.graphs, labels.astype(np.float32), unit.bounds)
 
 
-def _fit_forest(data: Dataset, about: About, options: Options, reporter: Reporter) -> Forest:
+def grow_forest(data: Dataset, about: About, options: Options, reporter: Reporter) -> Forest:
     """The forest on the training molecules. It can't use a bound: ``>10`` counts as 10 there."""
     train = data.split.train
     reporter.line(

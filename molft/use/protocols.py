@@ -25,8 +25,14 @@ from molft.train.precision import choose_half
 from molft.train.snap import EPOCHS, snap_plan
 from molft.use.benchmark_data import BenchmarkData
 from molft.use.evaluate import turn
-from molft.use.fitting import fit, forest_features, plan_model, start_encoder
-from molft.use.forest import fit_forest
+from molft.use.fitting import (
+    fit,
+    forest_features,
+    grow_forest,
+    plan_model,
+    standardize_labels,
+    start_encoder,
+)
 from molft.use.model import ANSWERS, About, build_network, finish
 from molft.use.options import Options, Silent
 
@@ -113,7 +119,7 @@ def _run_snap(data: BenchmarkData, setting: Setting, seed: int, folder: Path, te
     )
     network = build_network(about, encoder).to(setting.device)
     test = dataset.examples(dataset.split.test)
-    train, valid = (_standardized(data, about, rows) for rows in dataset.split[:2])
+    train, valid = (standardize_labels(dataset, rows, about) for rows in dataset.split[:2])
 
     def judge(_: Examples, outputs: NDArray[np.float32]) -> float | None:
         return turn(data.metric, data.score("valid", finish(about, outputs))[0])
@@ -135,7 +141,7 @@ def _run_snap(data: BenchmarkData, setting: Setting, seed: int, folder: Path, te
             part: finish(about, predict(network, dataset.examples(getattr(dataset.split, part)).graphs))
             for part in ("valid", "test")
         }
-        scores |= _with_forest(data, setting, seed, values)
+        scores |= _with_forest(data, about, options, values)
     return {
         "scores": scores,
         "answer": "network",
@@ -153,27 +159,12 @@ def _epoch_scores(data: BenchmarkData, record: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def _standardized(data: BenchmarkData, about: About, rows: NDArray[np.int64]) -> Examples:
-    unit = data.data.examples(rows)
-    labels = (unit.labels - np.asarray(about.centre)) / np.asarray(about.scale)
-    return Examples(unit.graphs, labels.astype(np.float32), unit.bounds)
-
-
 def _with_forest(
-    data: BenchmarkData, setting: Setting, seed: int, values: dict[str, NDArray[np.float64]]
+    data: BenchmarkData, about: About, options: Options, values: dict[str, NDArray[np.float64]]
 ) -> dict[str, dict[str, Any]]:
     """Scores of the forest, and of the mean of both. ``values`` are the network's by part."""
     dataset = data.data
-    features, train = forest_features(dataset.block), dataset.split.train
-    forest = fit_forest(
-        features[train],
-        dataset.assay.labels[train],
-        dataset.assay.task_type,
-        dataset.assay.names,
-        trees=setting.trees,
-        seed=seed,
-        jobs=setting.workers,
-    )
+    features, forest = forest_features(dataset.block), grow_forest(dataset, about, options, Silent())
     found: dict[str, dict[str, NDArray[np.float64]]] = {"forest": {}, "blend": {}}
     for part, network in values.items():
         found["forest"][part] = forest.predict(features[getattr(dataset.split, part)])
