@@ -70,6 +70,13 @@ class Loss(StrEnum):
     huber = "huber"
 
 
+class Engine(StrEnum):
+    """Where a library is screened."""
+
+    local = "local"
+    ray = "ray"
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the demo's files.")] = Path(
@@ -168,10 +175,18 @@ def _finetune(assay: Path, out: Path, *, resume: bool, **chosen: Any) -> None:  
 @app.command()
 def screen(
     library: Annotated[
-        str, typer.Argument(help="csv, smi, sdf, parquet, .gz, ..., or '-' for standard input.")
+        list[str],
+        typer.Argument(
+            help="Files (csv, smi, sdf, parquet, .gz, ...), folders, 'patterns*', or '-' for standard input."
+        ),
     ],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder made by molft finetune.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="CSV or parquet, by its ending.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--out", help="CSV, parquet, or with --top SDF; without ending a folder of parts."
+        ),
+    ],
     top: Annotated[int | None, typer.Option(min=1, help="Only the N best, ranked.")] = None,
     by: Annotated[str | None, typer.Option(help="Task to rank by.  [default: the first]")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Lowest values first.")] = False,
@@ -189,6 +204,14 @@ def screen(
     ] = False,
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
     workers: Workers = None,
+    engine: Annotated[
+        Engine, typer.Option(help="This machine's processes, or a Ray cluster.")
+    ] = Engine.local,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="'auto', HOST:PORT or ray://HOST:PORT.  [default: start one on this machine]"),
+    ] = None,
+    ray_gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU for each Ray task.")] = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -207,12 +230,23 @@ def screen(
             similarity=similarity,
             smiles_column=smiles_column,
             workers=count_cores(workers),
+            ray=_cluster(engine, ray_address, ray_gpus),
             resume=resume,
             overwrite=overwrite,
         )
 
 
-def _screen(library: str | Path, model: Path, out: Path, **chosen: Any) -> None:  # noqa: ANN401
+def _cluster(engine: Engine, address: str | None, gpus: float) -> Any:  # noqa: ANN401  (Cluster or None)
+    if engine is Engine.ray:
+        from molft.use.ray_engine import Cluster
+
+        return Cluster(address, gpus)
+    if address is not None or gpus:
+        raise typer.BadParameter("--ray-address and --ray-gpus are of --engine ray; give it too")
+    return None
+
+
+def _screen(library: Path | list[str], model: Path, out: Path, **chosen: Any) -> None:  # noqa: ANN401
     from molft.use.console import ConsoleReporter
     from molft.use.screen import screen as run
 

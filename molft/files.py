@@ -38,9 +38,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = _create_beside(target)
     try:
         yield temporary
-        _synchronise(temporary)
+        synchronise(temporary)
         os.replace(temporary, target)  # noqa: PTH105  (Path.replace hides that this is the atomic call)
-        _synchronise(target.parent)
+        synchronise(target.parent)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
@@ -63,7 +63,7 @@ def _create_beside(target: Path) -> Path:
     return temporary
 
 
-def _synchronise(path: Path) -> None:
+def synchronise(path: Path) -> None:
     """Wait until the content of a file, or the names in a folder, are on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows has no way to synchronise a folder

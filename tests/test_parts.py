@@ -84,7 +84,7 @@ def test_a_run_that_replaces_an_output_can_be_resumed(output: Path) -> None:
 
 def test_resume_begins_where_nothing_was_begun(output: Path) -> None:
     folder = begin(output, resume=True)
-    assert json.loads((folder / "plan.json").read_text())["top"] == 5
+    assert json.loads((folder / "_plan.json").read_text())["top"] == 5
 
 
 def test_resume_and_overwrite_contradict_each_other(output: Path) -> None:

@@ -212,10 +212,10 @@ def test_a_full_disk_leaves_no_output_and_the_run_goes_on(
         with pytest.raises(MolftError, match=r"part-00003.parquet: can't be written: No space left"):
             run(tiny_model_dir, library, tmp_path / "out.csv")
     assert sorted(path.name for path in (tmp_path / "out.csv.parts").iterdir()) == [
+        "_plan.json",
         "part-00000.parquet",
         "part-00001.parquet",
         "part-00002.parquet",
-        "plan.json",
     ]
     assert not (tmp_path / "out.csv").exists()
     assert run(tiny_model_dir, library, tmp_path / "out.csv", resume=True).resumed == 48

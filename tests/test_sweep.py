@@ -11,7 +11,9 @@ from pyarrow import parquet
 
 from molft.chem.prepare import Block, Recipe
 from molft.errors import MolftError
-from molft.use.sweep import Job, Question, Summary, free_names, sweep
+from molft.use.columns import free_names
+from molft.use.question import Question
+from molft.use.sweep import Job, Summary, sweep
 
 
 def count_atoms(block: Block) -> NDArray[np.float64]:
@@ -32,8 +34,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_of_parquet_files_is_one_library(folder: Path, tmp_path: Path) -> None:
     summary = sweep(Job(folder, tmp_path / "new" / "out.csv", workers=0, block_rows=2), ATOMS)
-    expected = "smiles,n,status,atoms\nCCO,1,ok,3\n,2,text: empty,\nc1ccccc1,3,ok,6\n"
-    assert (tmp_path / "new" / "out.csv").read_text() == expected
+    first, second = folder / "a.parquet", folder / "b.parquet"
+    assert (tmp_path / "new" / "out.csv").read_text() == (
+        f"smiles,n,file,status,atoms\nCCO,1,{first},ok,3\n,2,{first},text: empty,\nc1ccccc1,3,{second},ok,6\n"
+    )
     assert summary[1:5] == (3, 2, {"text": 1}, 0)
 
 
@@ -44,18 +48,18 @@ def test_a_changed_file_of_the_folder_is_noticed(folder: Path, tmp_path: Path) -
     with pytest.raises(KeyboardInterrupt):
         sweep(Job(folder, tmp_path / "out.csv", workers=0, block_rows=2, progress=stop), ATOMS)
     parquet.write_table(pa.table({"smiles": ["C"], "n": [3]}), folder / "b.parquet")
-    with pytest.raises(MolftError, match=r"was begun with something else: library was"):
+    with pytest.raises(MolftError, match=r"something else: library: \S+b.parquet changed. Rows"):
         sweep(Job(folder, tmp_path / "out.csv", workers=0, block_rows=2, resume=True), ATOMS)
 
 
 def test_answers_that_do_not_fit_the_molecules_are_refused(folder: Path, tmp_path: Path) -> None:
     question = replace(ATOMS, answer=lambda block: np.zeros((1, 2)))
-    with pytest.raises(MolftError, match=r"answers of shape \(1, 2\) for 2 molecules and 1 columns"):
+    with pytest.raises(MolftError, match=r"answers of shape \(1, 2\) for 1 molecules and 1 columns"):
         sweep(Job(folder, tmp_path / "out.csv", workers=0), question)
 
 
 def test_a_failed_write_keeps_the_parts_for_another_try(folder: Path, tmp_path: Path) -> None:
-    def fail(path: Path, tables: object) -> None:
+    def fail(path: Path, tables: object, smiles_column: str) -> None:
         raise MolftError("the disk is full")
 
     with pytest.raises(MolftError, match="the disk is full"):

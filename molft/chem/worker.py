@@ -18,8 +18,9 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -107,6 +108,16 @@ def _map_in_children(
         for child in children:
             child.close()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def start_worker(function: RowFunction[Result], timeout_s: float = 60.0) -> Callable[[Sequence[str]], Result]:
+    """``function`` of single blocks, run as by :func:`map_blocks` in a child that lives as this process.
+
+    On Windows, which has no such children, it runs in this process, without protection.
+    """
+    if os.name == "nt":
+        return lambda block: function(block, lost={})
+    return partial(_run_block, _Child(function, timeout_s))
 
 
 def _run_block(child: _Child[Result], block: Sequence[str]) -> Result:

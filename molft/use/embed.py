@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -19,14 +18,16 @@ from molft.chem.prepare import Block
 from molft.files import atomic, sha256
 from molft.model.weights import CONFIG
 from molft.use.encoders import MoleculeEncoder, encoder_folder, load_encoder
-from molft.use.output import check_ending, write_rows
-from molft.use.sweep import BLOCK_ROWS, Job, Progress, Question, Summary, sweep
+from molft.use.output import check_ending
+from molft.use.question import Question
+from molft.use.sources import Given
+from molft.use.sweep import BLOCK_ROWS, Job, Progress, Summary, sweep
 
 NPZ = ".npz"
 
 
 def embed(
-    library: str | Path,
+    library: Given,
     output: str | Path,
     encoder: str | Path = "default",
     *,
@@ -49,8 +50,11 @@ def embed(
     check_ending(job.output, more=(NPZ,))
     found = load_encoder(encoder)
     question = _ask(found, sha256(encoder_folder(encoder) / CONFIG))
-    to_npz = partial(write_npz, width=found.encoder.width)
-    return sweep(job, question, write=to_npz if job.output.suffix == NPZ else write_rows)
+
+    def to_npz(path: Path, tables: Iterable[pa.Table], _smiles_column: str) -> None:
+        write_npz(path, tables, found.encoder.width)
+
+    return sweep(job, question, write=to_npz if job.output.suffix == NPZ else None)
 
 
 def _ask(encoder: MoleculeEncoder, digest: str) -> Question:

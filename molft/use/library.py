@@ -1,10 +1,9 @@
-"""A library of molecules, read and prepared block by block: every row keeps its place, bad ones too."""
+"""A library of molecules, read and answered block by block: every row keeps its place, bad ones too."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
-from functools import partial
+from collections.abc import Generator, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -12,17 +11,17 @@ from typing import NamedTuple
 import pandas as pd
 from pyarrow import ArrowInvalid, parquet
 
-from molft.chem.prepare import Block, Recipe, prepare
-from molft.chem.worker import map_blocks
 from molft.data.formats import PROBLEM, read_blocks
 from molft.data.table import find_smiles_column
+from molft.use.question import Answered, Answers
+from molft.use.sources import check_column, read_files, read_headers
 
 _LINES = {".csv": 1, ".tsv": 1, ".tab": 1, ".txt": 1, ".smi": 0, ".ism": 0, ".smiles": 0}  # header lines
 _CHUNK = 1 << 20
 
 
 class Library(NamedTuple):
-    """A file that is read once: its own columns, which of them holds the SMILES, and how that was found."""
+    """Rows that are read once: their columns, which of them holds the SMILES, and how that was found."""
 
     columns: list[str]
     smiles_column: str
@@ -35,34 +34,37 @@ class Portion(NamedTuple):
 
     Shapes: R rows, B accepted molecules.
         cells: R rows of the library's own columns; status: R texts, ``ok`` or the reason.
-        block: the accepted molecules; rejected: how many rows each stage refused.
+        answered: the answers for the accepted molecules; rejected: how many rows each stage refused.
     """
 
     cells: pd.DataFrame
     status: list[str]
-    block: Block
+    answered: Answered
     rejected: Counter[str]
 
 
-def open_library(path: str | Path, smiles_column: str | None, block_rows: int) -> Library:
-    """Open a file of any kind that :func:`molft.data.formats.read_blocks` reads; '-' is standard input.
+def open_library(files: Sequence[Path], smiles_column: str | None, block_rows: int) -> Library:
+    """Open files (of :func:`molft.use.sources.find_files`) as one table; ``Path("-")`` is standard input.
 
     An unreadable file, and one in which the SMILES column can't be told, is a :class:`MolftError`.
     """
-    blocks = read_blocks(path, rows=block_rows, ragged="keep")
+    headers = read_headers(files) if len(files) > 1 else {}
+    if headers:
+        blocks = read_files(headers, block_rows)
+    else:
+        blocks = read_blocks(files[0], rows=block_rows, ragged="keep")
     first = next(blocks)
     column, found = find_smiles_column(first, smiles_column)
+    check_column(headers, column)
     columns = [name for name in first.columns if name != PROBLEM]
     return Library(columns, column, found, chain([first], blocks))
 
 
-def prepare_library(
-    library: Library, recipe: Recipe, workers: int, skip: int = 0
-) -> Generator[Portion, None, None]:
-    """Yield the library's blocks, from block ``skip`` on, with their molecules prepared; in order.
+def answer_library(library: Library, answers: Answers, skip: int = 0) -> Generator[Portion, None, None]:
+    """Yield the library's blocks, from block ``skip`` on, with the answers for their molecules; in order.
 
     Memory does not grow with the library: few blocks are on their way at any time. Close the iterator to
-    end the worker processes early.
+    end the processes that answer early.
     """
     waiting: deque[pd.DataFrame] = deque()
 
@@ -72,28 +74,32 @@ def prepare_library(
             # The cells of a row that can't be read as written may stand in the wrong columns.
             yield frame[library.smiles_column].where(frame[PROBLEM] == "", "").tolist()
 
-    for block in map_blocks(partial(prepare, recipe=recipe), texts(), workers):
-        yield _join(waiting.popleft(), block)
+    for answered in answers(texts()):
+        yield _join(waiting.popleft(), answered)
 
 
-def _join(frame: pd.DataFrame, block: Block) -> Portion:
+def _join(frame: pd.DataFrame, answered: Answered) -> Portion:
     status = ["ok"] * len(frame)
-    for bad in block.rejected:
+    for bad in answered.rejected:
         status[bad.row] = bad.status
     for row, problem in enumerate(frame[PROBLEM].tolist()):
         if problem:
             status[row] = f"text: {problem}"
-    rejected = Counter(bad.stage for bad in block.rejected)
-    return Portion(frame.drop(columns=PROBLEM), status, block, rejected)
+    rejected = Counter(bad.stage for bad in answered.rejected)
+    return Portion(frame.drop(columns=PROBLEM), status, answered, rejected)
 
 
-def expect_rows(path: str | Path) -> int:
-    """Estimate how many rows a file holds, to tell the time left; 0 where it is unknown.
+def expect_rows(files: Sequence[Path]) -> int:
+    """Estimate how many rows files hold together, to tell the time left; 0 where it is unknown for one.
 
     Lines of a text file (a blank one, or a line end inside a cell, makes it wrong by one), or what a
-    parquet file says of itself; unknown for standard input, folders, compressed files, SDF and Excel.
+    parquet file says of itself; unknown for standard input, compressed files, SDF and Excel.
     """
-    file = Path(path)
+    rows = [_file_rows(file) for file in files]
+    return sum(rows) if all(rows) else 0
+
+
+def _file_rows(file: Path) -> int:
     if not file.is_file():
         return 0
     suffix = file.suffix.lower()

@@ -21,16 +21,28 @@ _GROUP_ROWS = 65536
 
 
 def check_ending(path: Path, more: tuple[str, ...] = ()) -> None:
-    """Refuse, by a :class:`MolftError`, a name that doesn't say which kind of file it is to be.
+    """Refuse, by a :class:`MolftError`, a name that doesn't say which kind of file (or folder) it is to be.
 
     >>> check_ending(Path("hits.csv.gz"))
     >>> check_ending(Path("hits.xlsx"))
     Traceback (most recent call last):
     molft.errors.MolftError: hits.xlsx: can't write this kind of file; let the name end in .csv .csv.gz ...
     """
-    if path.suffix not in more and _ending(path) not in ENDINGS:
+    if path.suffix not in more and _ending(path) not in ENDINGS and not is_folder(path):
         known = " ".join([".csv .csv.gz .tsv .tsv.gz .parquet", *more])
-        raise MolftError(f"{path}: can't write this kind of file; let the name end in {known}")
+        raise MolftError(
+            f"{path}: can't write this kind of file; let the name end in {known}, or have no ending for a "
+            "folder of parquet files"
+        )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether the output is a folder of parquet files, one a part: that of a name without an ending.
+
+    >>> is_folder(Path("predictions")), is_folder(Path("predictions.parquet"))
+    (True, False)
+    """
+    return not path.suffix
 
 
 def _ending(path: Path) -> str:

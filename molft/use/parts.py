@@ -1,12 +1,14 @@
 """A run over a library as a folder of finished parts, so that a killed one goes on where it stopped.
 
-``OUTPUT.parts/plan.json`` says what the run is; ``part-00000.parquet`` and so on hold the rows of one block
-each, written whole or not at all. The parts that are there are the progress, and nothing else is.
+``OUTPUT.parts/_plan.json`` says what the run is; ``part-00000.parquet`` and so on hold the rows of one block
+each, written whole or not at all. The parts that are there are the progress, and nothing else is. A finished
+folder can itself be the output: readers of parquet folders pass over names that begin with ``_``.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,10 +20,11 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from molft.errors import MolftError
-from molft.files import atomic, read_json, write_json
+from molft.files import atomic, read_json, synchronise, write_json
 
-PLAN = "plan.json"
+PLAN = "_plan.json"
 _TALLY = b"molft"
+_PART = re.compile(r"part-\d{5,}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ def claim(output: Path, plan: Mapping[str, object], *, resume: bool, overwrite: 
         raise MolftError("--resume keeps what was done, --overwrite removes it: give one of them")
     if overwrite and folder.exists():
         shutil.rmtree(folder)
+    if overwrite and output.is_dir():
+        _check_own(output)
     if (folder / PLAN).exists():
         if not resume:
             raise MolftError(
@@ -67,9 +72,30 @@ def claim(output: Path, plan: Mapping[str, object], *, resume: bool, overwrite: 
     if output.exists() and not overwrite:
         hint = "it is finished, or not of this run" if resume else "choose another name"
         raise MolftError(f"{output} is there already: {hint}; --overwrite replaces it")
+    if any(folder.glob("part-*.parquet")):
+        raise MolftError(f"{folder} holds parts of an unknown run (no {PLAN}); --overwrite removes them")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, plan)
     return folder
+
+
+def publish(folder: Path, output: Path) -> None:
+    """Give the folder of a complete run the name of its output; an older output of this kind goes."""
+    if output.exists():
+        _check_own(output)
+        shutil.rmtree(output)
+    folder.rename(output)
+    synchronise(output.parent)
+
+
+def _check_own(output: Path) -> None:
+    """Refuse to replace a folder that is more than the output of a run."""
+    foreign = [path.name for path in output.iterdir() if path.name != PLAN and not _PART.fullmatch(path.name)]
+    if foreign or not (output / PLAN).exists():
+        found = f"it holds {sorted(foreign)[0]}" if foreign else f"it has no {PLAN}"
+        raise MolftError(
+            f"{output} is no folder of parts ({found}), so it is not replaced; give another name"
+        )
 
 
 def _check_plan(folder: Path, plan: Mapping[str, object]) -> None:
@@ -77,13 +103,26 @@ def _check_plan(folder: Path, plan: Mapping[str, object]) -> None:
     wanted = json.loads(json.dumps(plan))  # as the file gives it back: lists for tuples
     changed = [name for name in {**begun, **wanted} if begun.get(name) != wanted.get(name)]
     if changed:
-        told = "; ".join(
-            f"{name} was {_shown(begun.get(name))}, now {_shown(wanted.get(name))}" for name in changed
-        )
+        told = "; ".join(_tell_change(name, begun.get(name), wanted.get(name)) for name in changed)
         raise MolftError(
             f"{folder} was begun with something else: {told}. Rows of two runs are never mixed: go on with "
             "what it was begun with, or start anew with --overwrite"
         )
+
+
+def _tell_change(name: str, old: object, new: object) -> str:
+    """What is not as it was; of several files, which of them."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return f"{name} was {_shown(old)}, now {_shown(new)}"
+    changes = {
+        "gone": [file for file in old if file not in new],
+        "added": [file for file in new if file not in old],
+        "changed": [file for file in old if file in new and old[file] != new[file]],
+    }
+    told = (
+        f"{', '.join(files[:3])}{', ...' * (len(files) > 3)} {how}" for how, files in changes.items() if files
+    )
+    return f"{name}: {', '.join(told)}"
 
 
 def _shown(value: object) -> str:

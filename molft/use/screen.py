@@ -16,15 +16,19 @@ from molft.errors import MolftError
 from molft.files import sha256
 from molft.use.model import CONFIG, TRAINING, Model, load
 from molft.use.neighbours import Neighbours
-from molft.use.output import check_ending
+from molft.use.output import check_ending, is_folder
+from molft.use.question import Question
 from molft.use.ranking import Quota, Ranking
+from molft.use.ray_engine import Cluster
 from molft.use.series import name_series
-from molft.use.sweep import BLOCK_ROWS, Job, Progress, Question, Summary, sweep
+from molft.use.sources import Given
+from molft.use.structures import SDF, write_sdf
+from molft.use.sweep import BLOCK_ROWS, Job, Progress, Summary, sweep
 
 
 def screen(
     model_dir: str | Path,
-    library: str | Path,
+    library: Given,
     output: str | Path,
     *,
     top: int | None = None,
@@ -40,8 +44,14 @@ def screen(
     smiles_column: str | None = None,
     block_rows: int = BLOCK_ROWS,
     progress: Progress | None = None,
+    ray: Cluster | None = None,
 ) -> Summary:
     """Predict for every row of ``library`` and write ``output`` (.csv, .tsv, each also .gz, or .parquet).
+
+    An ``output`` without an ending is a folder of parquet files, one a part; with ``top`` it may be an
+    .sdf. ``library`` is a file, a folder, a pattern, several of these, or '-' for standard input; several
+    files are read in the order of their names, and the column ``file`` says where each row comes from
+    (:mod:`molft.use.sources`).
 
     The output has the library's own columns, ``status`` (``ok`` or the reason), and one column a task: the
     probability of class 1, or the value in the label's unit, empty for a refused row. A name that the library
@@ -58,13 +68,14 @@ def screen(
     ``similarity`` adds how near the molecule is to the nearest one that the model was trained on, from 0 to
     1 (:mod:`molft.use.neighbours`), and ``nearest``, the SMILES of that one.
 
-    ``library`` '-' is standard input. ``workers`` processes read molecules (default: all cores; 0: in this
-    process, without protection against a molecule that crashes it). Finished parts are kept in
-    ``OUTPUT.parts`` until the output is whole, so that ``resume`` goes on after a kill, to the same bytes.
-    What can't be used, and what would overwrite or mix results, is a :class:`MolftError`.
+    ``workers`` processes read molecules (default: all cores; 0: in this process, without protection against
+    a molecule that crashes it). With ``ray`` the tasks of a Ray cluster do, and have the network too
+    (:mod:`molft.use.ray_engine`). Finished parts are kept in ``OUTPUT.parts`` until the output is whole, so
+    that ``resume`` goes on after a kill, to the same bytes. What can't be used, and what would overwrite or
+    mix results, is a :class:`MolftError`.
     """
-    job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress)
-    check_ending(job.output)
+    job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress, ray)
+    _check_output(job.output, top)
     model = load(model_dir)
     task = _check_ranking(model, top, by, ascending)
     most = _check_diversity(top, diverse, per_scaffold)
@@ -78,7 +89,18 @@ def screen(
         "similarity": similarity,
     }
     ranking = None if top is None else partial(_rank, model, top, task, ascending, most)
-    return sweep(job, _ask(model, spread, similarity, facts), ranking)
+    write = partial(write_sdf, limits=model.recipe.limits) if job.output.suffix == SDF else None
+    return sweep(job, _ask(model, spread, similarity, facts), ranking, write)
+
+
+def _check_output(output: Path, top: int | None) -> None:
+    check_ending(output, more=(SDF,))
+    if top is None and output.suffix == SDF:
+        raise MolftError(
+            f"{output}: an SDF is for the best, since a refused row has no structure; give --top"
+        )
+    if top is not None and is_folder(output):
+        raise MolftError(f"{output}: a folder of parts is for all rows; let the name of the best end in .csv")
 
 
 def _check_ranking(model: Model, top: int | None, by: str | None, ascending: bool) -> int:
@@ -129,7 +151,7 @@ def _ask(model: Model, spread: bool, similarity: bool, facts: dict[str, Any]) ->
         columns += ["similarity", "nearest"]
         texts = {"nearest": pa.array(model.neighbours.smiles, pa.string())}
     answer = partial(_answer, model, spread, model.neighbours if similarity else None)
-    return Question("screening", recipe, tuple(columns), answer, facts, texts)
+    return Question("screening", recipe, tuple(columns), answer, facts, texts, model.networks)
 
 
 def _check_spread(model: Model) -> None:

@@ -5,12 +5,12 @@ Screening and embedding are this with different answers.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,17 +18,17 @@ import numpy as np
 import pyarrow as pa
 import rdkit
 import torch
-from numpy.typing import NDArray
 
 import molft
-from molft.chem.prepare import Block, Recipe
 from molft.errors import MolftError
-from molft.files import sha256
 from molft.use.columns import free_names
-from molft.use.library import Library, Portion, expect_rows, open_library, prepare_library
-from molft.use.output import write_rows
-from molft.use.parts import Tally, claim, count_parts, read_parts, write_part
+from molft.use.library import Library, Portion, answer_library, expect_rows, open_library
+from molft.use.output import is_folder, write_rows
+from molft.use.parts import Tally, claim, count_parts, publish, read_parts, write_part
+from molft.use.question import Answers, Question, answer_here
 from molft.use.ranking import Ranking
+from molft.use.ray_engine import Cluster, answer_on_ray
+from molft.use.sources import Given, find_files, fingerprint
 
 FORMAT = "molft-parts-1"
 BLOCK_ROWS = 1024
@@ -46,9 +46,10 @@ class Job:
     """From which library to which file, and how.
 
     Numbers of one molecule agree to rounding whatever ``block_rows`` is, and to the bit whatever ``workers``.
+    With ``ray`` the tasks of that cluster answer, else processes of this machine.
     """
 
-    library: str | Path
+    library: Given
     output: Path
     smiles_column: str | None = None
     block_rows: int = BLOCK_ROWS
@@ -56,23 +57,11 @@ class Job:
     resume: bool = False
     overwrite: bool = False
     progress: Progress | None = None
+    ray: Cluster | None = None
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked of every molecule.
-
-    ``answer`` gives float [B, K] for the B accepted molecules of a block, ``columns`` the K names, ``facts``
-    all that determines the answers (a resumed run must have the same), ``title`` the work in a word.
-    The numbers of a column that ``texts`` names are places in its texts, and these are written.
-    """
-
-    title: str
-    recipe: Recipe
-    columns: tuple[str, ...]
-    answer: Callable[[Block], NDArray[np.floating]]
-    facts: dict[str, Any]
-    texts: Mapping[str, pa.StringArray] = field(default_factory=dict)
+Writer = Callable[[Path, Iterable[pa.Table], str], None]
+"""Writes tables as one file, given the name of their column of SMILES."""
 
 
 class Summary(NamedTuple):
@@ -113,35 +102,44 @@ def sweep(
     job: Job,
     question: Question,
     ranking: Callable[[list[str], str], Ranking] | None = None,
-    write: Callable[[Path, Iterable[pa.Table]], None] = write_rows,
+    write: Writer | None = None,
 ) -> Summary:
     """Answer the question for every row of the library and write the output.
 
     Columns: the library's own, ``status``, the question's; a name that the library already has gets
     ``_predicted`` after it. One row for every row, in order, or what ``ranking`` (given the names of the
-    new columns, and of that with the SMILES) keeps, ranked. Whatever can't be used is a :class:`MolftError`.
+    new columns, and of that with the SMILES) keeps, ranked. An output without an ending is a folder of the
+    parts themselves. Whatever can't be used is a :class:`MolftError`.
     """
     started = time.monotonic()
-    _check(job)
-    library = open_library(job.library, job.smiles_column, job.block_rows)
+    files = find_files(job.library)
+    _check(job, files)
+    library = open_library(files, job.smiles_column, job.block_rows)
     names = free_names(("status", *question.columns), library.columns)
-    folder = claim(job.output, _plan(job, question, library), resume=job.resume, overwrite=job.overwrite)
+    plan = _plan(job, question, library, files)
+    folder = claim(job.output, plan, resume=job.resume, overwrite=job.overwrite)
     best = ranking(names, library.smiles_column) if ranking else None
     done, tally = count_parts(folder), Tally()
     for table, counted in read_parts(folder):
         tally += counted
         if best:
             best.admit(table)
-    resumed, total = tally.rows, expect_rows(job.library) if job.progress else 0
-    workers = _cores() if job.workers is None else job.workers
-    with closing(prepare_library(library, question.recipe, workers, skip=done)) as portions:
+    resumed, total = tally.rows, expect_rows(files) if job.progress else 0
+    with closing(answer_library(library, _answers(job, question), skip=done)) as portions:
         for number, portion in enumerate(portions, start=done):
             table, counted = _fill(portion, names, question)
             write_part(folder, number, best.admit(table) if best else table, counted)
             tally += counted
             _tell(job, question.title, tally.rows, resumed, total, time.monotonic() - started)
-    write(job.output, [best.best] if best else (table for table, _ in read_parts(folder)))
-    shutil.rmtree(folder)
+    if is_folder(job.output):
+        publish(folder, job.output)
+    else:
+        tables = [best.best] if best else (table for table, _ in read_parts(folder))
+        if write:
+            write(job.output, tables, library.smiles_column)
+        else:
+            write_rows(job.output, tables)
+        shutil.rmtree(folder)
     return Summary(
         question.title,
         tally.rows,
@@ -155,24 +153,32 @@ def sweep(
     )
 
 
-def _check(job: Job) -> None:
+def _answers(job: Job, question: Question) -> Answers:
+    """What answers: processes here, or the cluster."""
+    if job.ray is None:
+        return partial(answer_here, question, workers=job.workers)
+    return partial(answer_on_ray, question, cluster=job.ray, workers=job.workers)
+
+
+def _check(job: Job, files: Sequence[Path]) -> None:
     if job.block_rows < 1:
         raise MolftError(f"block_rows is {job.block_rows}; it must be at least 1")
-    if str(job.library) == "-":
+    if files == [Path("-")]:
         if job.resume:
             raise MolftError("standard input can't be read a second time, so --resume needs a library file")
-    elif job.output.exists() and Path(job.library).exists() and job.output.samefile(job.library):
+    elif job.output.exists() and any(job.output.samefile(file) for file in files if file.exists()):
         raise MolftError(f"{job.output} is the library itself; give the output another name")
 
 
-def _plan(job: Job, question: Question, library: Library) -> dict[str, Any]:
+def _plan(job: Job, question: Question, library: Library, files: Sequence[Path]) -> dict[str, Any]:
     """All that determines the rows of the output; a resumed run must have the same."""
     return {
         "format": FORMAT,
         "work": question.title,
-        "library": _fingerprint(job.library),
+        "library": fingerprint(files),
         "SMILES column": library.smiles_column,
         "rows of a part": job.block_rows,
+        "device": "cuda" if job.ray and job.ray.gpus else "cpu",
         **question.facts,
         "molft": molft.__version__,
         "rdkit": rdkit.__version__,
@@ -180,26 +186,11 @@ def _plan(job: Job, question: Question, library: Library) -> dict[str, Any]:
     }
 
 
-def _fingerprint(library: str | Path) -> object:
-    """The sha256 of a file, or of each parquet file of a folder; None for standard input."""
-    if str(library) == "-":
-        return None
-    path = Path(library)
-    if path.is_dir():
-        return {file.name: sha256(file) for file in sorted(path.glob("*.parquet"))}
-    return sha256(path)
-
-
 def _fill(portion: Portion, names: list[str], question: Question) -> tuple[pa.Table, Tally]:
     """The rows of a part: a refused row has no numbers."""
-    answers = question.answer(portion.block)
-    if answers.shape != (len(portion.block.index), len(question.columns)):
-        raise MolftError(
-            f"{question.title}: answers of shape {answers.shape} for {len(portion.block.index)} molecules "
-            f"and {len(question.columns)} columns"
-        )
+    answers, index, _ = portion.answered
     values = np.full((len(portion.status), answers.shape[1]), np.nan, answers.dtype)
-    values[portion.block.index] = answers
+    values[index] = answers
     columns = [pa.array(portion.cells[name].tolist(), pa.string()) for name in portion.cells]
     columns.append(pa.array(portion.status, pa.string()))
     for name, numbers in zip(question.columns, np.ascontiguousarray(values.T), strict=True):
@@ -207,17 +198,10 @@ def _fill(portion: Portion, names: list[str], question: Question) -> tuple[pa.Ta
         texts = question.texts.get(name)
         columns.append(column if texts is None else texts.take(column.cast(pa.int64())))
     table = pa.Table.from_arrays(columns, names=[*portion.cells, *names])
-    return table, Tally(len(portion.status), len(portion.block.index), portion.rejected)
+    return table, Tally(len(portion.status), len(index), portion.rejected)
 
 
 def _tell(job: Job, title: str, rows: int, resumed: int, total: int, seconds: float) -> None:
     if job.progress:
         rate = (rows - resumed) / max(seconds, 1e-9)
         job.progress(title, rows, max(total, rows) if total else 0, f"{rate:,.0f} molecules/s")
-
-
-def _cores() -> int:
-    """Cores that this process may use; none on Windows, where worker processes can't be had."""
-    if os.name == "nt":
-        return 0
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
