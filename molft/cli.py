@@ -29,6 +29,12 @@ from molft.export_command import export
 from molft.pretrain_command import pretrain
 from molft.reproduce_command import reproduce
 
+Library = Annotated[
+    list[str],
+    typer.Argument(
+        help="Files (csv, smi, sdf, parquet, .gz, ...), folders, 'patterns*', or '-' for standard input."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 app = typer.Typer(
@@ -174,12 +180,7 @@ def _finetune(assay: Path, out: Path, *, resume: bool, **chosen: Any) -> None:  
 
 @app.command()
 def screen(
-    library: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files (csv, smi, sdf, parquet, .gz, ...), folders, 'patterns*', or '-' for standard input."
-        ),
-    ],
+    library: Library,
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder made by molft finetune.")],
     out: Annotated[
         Path,
@@ -257,9 +258,7 @@ def _screen(library: Path | list[str], model: Path, out: Path, **chosen: Any) ->
 
 @app.command()
 def embed(
-    library: Annotated[
-        str, typer.Argument(help="csv, smi, sdf, parquet, .gz, ..., or '-' for standard input.")
-    ],
+    library: Library,
     out: Annotated[Path, typer.Option("-o", "--out", help="npz or parquet, by its ending.")],
     encoder: Encoder = "default",
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,

@@ -84,10 +84,13 @@ def _open(reference: Any) -> tuple[Question, Callable[[Sequence[str]], Block]]: 
     import ray
 
     question, wanted = ray.get(reference)
-    if _versions() != wanted:
+    other = [
+        f"{name} {have} ({wanted[name]} here)" for name, have in _versions().items() if have != wanted[name]
+    ]
+    if other:
         raise MolftError(
-            f"the Ray node {ray.util.get_node_ip_address()} has {_versions()}, the screening process "
-            f"{wanted}: their numbers could differ; install the same versions on every node"
+            f"the Ray node {ray.util.get_node_ip_address()} has {', '.join(other)}: its numbers could "
+            "differ; install the same versions on every node"
         )
     if ray.get_gpu_ids() and torch.cuda.is_available():
         for network in question.networks:
@@ -96,7 +99,9 @@ def _open(reference: Any) -> tuple[Question, Callable[[Sequence[str]], Block]]: 
 
 
 def _versions() -> dict[str, str]:
-    return {"molft": molft.__version__, "rdkit": rdkit.__version__, "torch": torch.__version__}
+    # A node with a GPU may have another build of the same torch.
+    torch_release = torch.__version__.partition("+")[0]
+    return {"molft": molft.__version__, "rdkit": rdkit.__version__, "torch": torch_release}
 
 
 def _fetch(ray: Any, reference: Any) -> Answered:  # noqa: ANN401

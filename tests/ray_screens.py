@@ -1,0 +1,60 @@
+"""A screen on two Ray nodes, of which a worker and then a node are killed; test_ray_engine.py runs this.
+
+Arguments: the model, the library, the output, and a file that is made when the worker dies.
+"""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from ray.cluster_utils import Cluster as Nodes
+
+import molft.use.screen as screens
+from molft.chem.prepare import Block
+from molft.use.question import Question
+from molft.use.ray_engine import Cluster
+from molft.use.sweep import Job, Summary
+
+BLOCK_ROWS = 8
+NODE_DIES_AT = 56  # rows
+
+
+def die_once(block: Block, *, question: Question, marker: Path) -> NDArray[np.floating]:
+    """The answer; but the first process that comes here is killed, in the middle of its block."""
+    try:
+        marker.touch(exist_ok=False)
+    except FileExistsError:
+        return question.answer(block)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
+
+
+def main(model: str, library: str, output: str, marker: str) -> None:
+    """Screen, going on with what was begun; print the rows found finished, all, and those that are fine."""
+    sweep = screens.sweep
+
+    def sweep_deadly(job: Job, question: Question, *rest: object) -> Summary:
+        answer = partial(die_once, question=question, marker=Path(marker))
+        return sweep(job, replace(question, answer=answer), *rest)  # type: ignore[arg-type]
+
+    screens.sweep = sweep_deadly  # type: ignore[assignment]
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
+    second = nodes.add_node(num_cpus=1)
+
+    def watch(_: str, rows: int, *rest: object) -> None:
+        if rows == NODE_DIES_AT:
+            nodes.remove_node(second, allow_graceful=False)
+
+    options = {"block_rows": BLOCK_ROWS, "resume": True, "progress": watch, "ray": Cluster(nodes.address)}
+    summary = screens.screen(model, library, output, **options)  # type: ignore[arg-type]
+    print(summary.resumed, summary.rows, summary.ok)
+    nodes.shutdown()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
