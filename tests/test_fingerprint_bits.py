@@ -53,7 +53,7 @@ def answering(logit: float) -> FingerprintBits:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-        model.head[-1].bias.fill_(logit)
+        model.head.bias.fill_(logit)
     return model
 
 
@@ -73,7 +73,7 @@ def test_the_loss_is_cross_entropy_over_all_bits() -> None:
 def test_the_score_is_the_share_of_set_bits_that_are_found() -> None:
     model = answering(-1.0)
     with torch.no_grad():
-        model.head[-1].bias[[1, 7]] = 1.0
+        model.head.bias[[1, 7]] = 1.0
     _, score = model(torch.zeros(1, 3), bits_of(1, 5, 9, 11))
     assert score.item() == 0.25
 

@@ -159,8 +159,27 @@ def test_a_run_begins_from_an_encoder(tmp_path: Path) -> None:
     init = new_encoder("snap", layers=2, width=16)
     before = init.x_embedding1.weight.detach().clone()
     encoder = pretrain(store, tmp_path / "run", config, init=init)
-    assert encoder is init
+    assert (init.config.summary, encoder.config.summary) == (0, 512)
     torch.testing.assert_close(encoder.x_embedding1.weight.detach(), before, atol=1e-6, rtol=0)
+
+
+def test_a_summary_is_trained_on_not_made_anew(tmp_path: Path) -> None:
+    store = small_store(tmp_path / "store")
+    config = replace(SMALL, objectives={"fingerprints": 1.0}, learning_rate=1e-9, warmup=0.5)
+    init = new_encoder("snap", layers=2, width=16, summary=24)
+    before = init.get_parameter("summary.linear.weight").detach().clone()
+    encoder = pretrain(store, tmp_path / "run", config, init=init)
+    assert encoder is init
+    torch.testing.assert_close(
+        encoder.get_parameter("summary.linear.weight").detach(), before, atol=1e-6, rtol=0
+    )
+
+
+def test_without_objectives_of_molecules_there_is_no_summary(tmp_path: Path) -> None:
+    config = replace(SMALL, objectives={"masking": 1.0}, epochs=1)
+    encoder = pretrain(small_store(tmp_path / "store", count=40), tmp_path / "run", config)
+    assert encoder.config.summary == 0
+    assert encoder.summary is None
 
 
 def test_an_encoder_of_other_features_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ class EncoderConfig:
 
     ``scheme`` names the features it reads; ``atom_sizes`` and ``bond_sizes`` are that scheme's table rows and
     ``loop_bond`` its self-loop code. ``jk`` says how the states of all layers become one ("jumping
-    knowledge", Xu et al., ICML 2018). ``dropout`` is the rate in training.
+    knowledge", Xu et al., ICML 2018). ``dropout`` is the rate in training. ``summary`` is the width of the
+    pre-trained molecule vector (:class:`molft.model.summary.Summary`), 0 for an encoder without one.
     """
 
     conv: str = "gin"
@@ -30,6 +31,7 @@ class EncoderConfig:
     atom_sizes: tuple[int, ...] = (120, 3)
     bond_sizes: tuple[int, ...] = (6, 3)
     loop_bond: tuple[int, ...] = (4, 0)
+    summary: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no encoder can be made of."""
@@ -44,6 +46,8 @@ class EncoderConfig:
             raise MolftError(
                 f"table sizes must be at least 1: atoms {self.atom_sizes}, bonds {self.bond_sizes}"
             )
+        if self.summary < 0:
+            raise MolftError(f"summary is {self.summary}; it must be a width, or 0 for none")
         check_rate(self.dropout)
         if len(self.loop_bond) != len(self.bond_sizes) or not all(
             0 <= code < size for code, size in zip(self.loop_bond, self.bond_sizes, strict=False)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from molft.errors import MolftError
 from molft.model.gat import HEADS, SLOPE
 from molft.model.network import Network
-from molft.model.readout import Mean, Sum
+from molft.model.readout import Mean, MeanAndSum, Sum, join_sum
 
 
 class EdgewiseNetwork(nn.Module):
@@ -25,7 +25,7 @@ class EdgewiseNetwork(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        if type(network.pool) not in (Sum, Mean):
+        if type(network.pool) not in (Sum, Mean, MeanAndSum):
             name = type(network.pool).__name__.lower()
             raise MolftError(f"a network with readout {name} can't be written edge by edge; sum and mean can")
         self.network = network
@@ -52,9 +52,12 @@ class EdgewiseNetwork(nn.Module):
         torch._check(molecules >= 1)
         values = encoder.combine(states)
         pooled = scatter_sum(values, graph, molecules)
-        if isinstance(self.network.pool, Mean):
-            pooled = pooled / scatter_sum(torch.ones_like(values[:, :1]), graph, molecules).clamp(min=1)
-        answer: Tensor = self.network.head(pooled)
+        if type(self.network.pool) is not Sum:
+            count = scatter_sum(torch.ones_like(values[:, :1]), graph, molecules)
+            pooled = pooled / count.clamp(min=1)
+            if isinstance(self.network.pool, MeanAndSum):
+                pooled = join_sum(pooled, count.squeeze(1))
+        answer: Tensor = self.network.head(self.network.describe(pooled))
         return answer
 
 

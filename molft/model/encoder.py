@@ -18,6 +18,7 @@ from molft.model.gcn import GCN
 from molft.model.gin import GIN
 from molft.model.normalize import normalize
 from molft.model.sage import SAGE
+from molft.model.summary import Summary
 from molft.model.tables import add_tables, stack_tables, stacked_rows
 from molft.model.topology import GraphBatch, Topology, build_topology
 
@@ -50,6 +51,7 @@ class Encoder(nn.Module):
         conv = CONVS[config.conv]
         self.gnns = nn.ModuleList(conv(config.width, config.bond_sizes) for _ in range(config.layers))
         self.batch_norms = nn.ModuleList(nn.BatchNorm1d(config.width) for _ in range(config.layers))
+        self.summary = Summary(self.width, config.summary) if config.summary else None
 
     @property
     def width(self) -> int:
@@ -170,6 +172,12 @@ class Encoder(nn.Module):
         stacked = torch.stack(list(states))
         return stacked.amax(dim=0) if self.config.jk == "max" else stacked.sum(dim=0)
 
+    def summarize(self, pooled: Tensor) -> Tensor:
+        if self.summary is None:
+            raise MolftError("this encoder has no summary of molecules; take another readout, as mean")
+        out: Tensor = self.summary(pooled)
+        return F.dropout(out, self.dropout, self.summary.training)
+
     def forward(self, batch: GraphBatch, topology: Topology | None = None) -> Tensor:
         """Final vector of each atom.
 
@@ -188,7 +196,7 @@ class Encoder(nn.Module):
             raise MolftError(f"can't freeze {states} states; expected 0 to {self.config.layers + 1}")
         self.frozen = states
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(stage_of(name) >= states)
+            parameter.requires_grad_(stage_of(name, self.config.layers) >= states)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Encoder:
@@ -197,14 +205,18 @@ class Encoder(nn.Module):
         for layer in range(self.frozen - 1):
             self.gnns[layer].eval()
             self.batch_norms[layer].eval()
+        if self.summary is not None and self.frozen > self.config.layers:
+            self.summary.eval()
         return self
 
 
-def stage_of(name: str) -> int:
+def stage_of(name: str, layers: int) -> int:
     """State that an encoder's parameter helps to make first.
 
     >>> stage_of("x_embedding1.weight"), stage_of("gnns.0.mlp.0.bias"), stage_of("batch_norms.4.weight")
     (0, 1, 5)
     """
     parts = name.split(".")
+    if parts[0] == "summary":
+        return layers
     return int(parts[1]) + 1 if parts[0] in ("gnns", "batch_norms") else 0

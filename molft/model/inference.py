@@ -27,7 +27,7 @@ from molft.errors import MolftError
 from molft.model.config import EncoderConfig
 from molft.model.encoder import Encoder
 from molft.model.environments import colour_rows, group_atoms, reduce_topology, refine
-from molft.model.readout import Mean, Sum
+from molft.model.readout import Mean, MeanAndSum, Sum, join_sum
 from molft.model.tables import stack_tables, stacked_rows
 from molft.model.topology import GraphBatch, Topology, aggregate, aggregate_padded, build_topology
 
@@ -102,7 +102,8 @@ def folds(encoder: Encoder, readout: nn.Module) -> bool:
     The convolution must depend on surroundings alone and be a perceptron; the readout must be linear in the
     atoms' states, and so must be the way in which layers are combined.
     """
-    return encoder.config.conv == "gin" and encoder.config.jk in _FOLDING_JK and type(readout) in (Mean, Sum)
+    linear = type(readout) in (Mean, Sum, MeanAndSum)
+    return encoder.config.conv == "gin" and encoder.config.jk in _FOLDING_JK and linear
 
 
 @torch.no_grad()
@@ -143,12 +144,14 @@ def _fold_layer(conv: nn.Module, norm: nn.BatchNorm1d, bond_sizes: Sequence[int]
 
 @torch.no_grad()
 def read_molecules(encoder: FoldedEncoder, found: Surroundings, readout: Sum) -> Tensor:
-    """The vector of each molecule by a mean or sum over its atoms; zeros for one without atoms.
+    """What the readout makes of each molecule's atoms, by mean, sum or both; zeros for one without atoms.
 
     ``found`` must come from :func:`find_surroundings` with the encoder's config.
 
-    Shapes: out [B, D], wider for ``jk="concat"``.
+    Shapes: out [B, D], wider for ``jk="concat"`` and for both.
     """
+    if isinstance(readout, MeanAndSum):
+        return join_sum(read_molecules(encoder, found, Mean(readout.width // 2)), found.atoms)
     last = len(encoder.layers) - 1
     states = F.embedding_bag(found.rows, encoder.atoms, mode="sum")
     states = states.bfloat16() if encoder.half else states

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from molft.model.config import NetworkConfig
+from molft.errors import MolftError
+from molft.model.config import EncoderConfig, NetworkConfig
 from molft.model.encoder import Encoder
 from molft.model.heads import build_head
-from molft.model.readout import build_readout
+from molft.model.readout import MeanAndSum, build_readout
 from molft.model.topology import GraphBatch, Topology
 
 
@@ -46,8 +47,14 @@ class Network(nn.Module):
 
         Shapes: states (layers + 1) times [N, width], out [B, D].
         """
-        out: Tensor = self.pool(self.gnn.combine(states), batch.graph, batch.size)
-        return out
+        return self.describe(self.pool(self.gnn.combine(states), batch.graph, batch.size))
+
+    def describe(self, pooled: Tensor) -> Tensor:
+        """Molecule vectors from what the readout made of their atoms: by the encoder's summary, if it does.
+
+        Shapes: pooled [B, P], out [B, D].
+        """
+        return self.gnn.summarize(pooled) if isinstance(self.pool, MeanAndSum) else pooled
 
     def forward(self, batch: GraphBatch, topology: Topology | None = None) -> Tensor:
         """Raw outputs: logits for classes, values for regression.
@@ -60,5 +67,24 @@ class Network(nn.Module):
 def build_network(encoder: Encoder, config: NetworkConfig) -> Network:
     """Network of an encoder with a fresh readout and head; bad options are a :class:`MolftError`."""
     readout = build_readout(config.readout, encoder.width)
-    head = build_head(config.head, readout.width, config.tasks, config.hidden, config.dropout)
+    width = encoder.config.summary if isinstance(readout, MeanAndSum) else readout.width
+    if not width:
+        raise MolftError("the encoder was pre-trained without a summary; take another readout, as mean")
+    head = build_head(config.head, width, config.tasks, config.hidden, config.dropout)
     return Network(encoder, readout, head)
+
+
+def build_reader(encoder: Encoder) -> Network:
+    """Network without a head: its outputs are the molecule vectors, by the readout that suits the encoder."""
+    return Network(encoder, build_readout(suited_readout(encoder.config), encoder.width), nn.Identity())
+
+
+def suited_readout(config: EncoderConfig) -> str:
+    """``summary`` for an encoder that was pre-trained with one, else ``mean``, as Hu et al. have it."""
+    return "summary" if config.summary else "mean"
+
+
+def vector_width(config: EncoderConfig) -> int:
+    """Width of the molecule vectors by the suited readout."""
+    atoms = config.width * (config.layers + 1 if config.jk == "concat" else 1)
+    return config.summary or atoms

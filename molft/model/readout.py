@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from molft.errors import MolftError
 from molft.model.segments import segment_max, segment_softmax, segment_sum
 
+SUM_SCALE = 1 / 32  # a molecule of 32 atoms has a sum as large as its mean
+
 
 class Sum(nn.Module):
     """Sum over the atoms of a molecule."""
@@ -33,6 +35,27 @@ class Mean(Sum):
         """Shapes: states [N, D], graph int64 [N] molecule of each atom, out [size, D]."""
         atoms = torch.bincount(graph, minlength=size).clamp(min=1).to(states.dtype)
         return segment_sum(states, graph, size) / atoms.unsqueeze(1)
+
+
+class MeanAndSum(Sum):
+    """Mean and sum side by side: the mean alone could not tell the size of a molecule."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(2 * width)
+
+    def forward(self, states: Tensor, graph: Tensor, size: int) -> Tensor:
+        """Shapes: states [N, D], graph int64 [N] molecule of each atom, out [size, 2 D]."""
+        atoms = torch.bincount(graph, minlength=size).to(states.dtype)
+        total = segment_sum(states, graph, size)
+        return join_sum(total / atoms.clamp(min=1).unsqueeze(1), atoms)
+
+
+def join_sum(mean: Tensor, atoms: Tensor) -> Tensor:
+    """The mean over a molecule's atoms, and their sum brought to a mean's size.
+
+    Shapes: mean [B, D], atoms [B] number of atoms, out [B, 2 D].
+    """
+    return torch.cat([mean, mean * (atoms * SUM_SCALE).unsqueeze(1)], dim=1)
 
 
 class Max(Sum):
@@ -79,7 +102,13 @@ class Set2Set(nn.Module):
         return out
 
 
-READOUTS: dict[str, type[Sum]] = {"mean": Mean, "sum": Sum, "max": Max, "attention": Attention}
+READOUTS: dict[str, type[Sum]] = {
+    "mean": Mean,
+    "sum": Sum,
+    "max": Max,
+    "attention": Attention,
+    "summary": MeanAndSum,
+}
 
 
 def build_readout(name: str, width: int) -> Sum | Set2Set:

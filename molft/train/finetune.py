@@ -141,7 +141,7 @@ def _groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
     """Parameters by learning rate: one group for each encoder state, one for readout and head."""
     groups: dict[int, list[nn.Parameter]] = {}
     for name, parameter in network.encoder.named_parameters():
-        groups.setdefault(stage_of(name), []).append(parameter)
+        groups.setdefault(stage_of(name, plan.layers), []).append(parameter)
     encoder = [{"params": params, "base": plan.rate(state)} for state, params in sorted(groups.items())]
     owned = {id(p) for group in encoder for p in group["params"]}  # type: ignore[attr-defined]
     head = [p for p in network.parameters() if id(p) not in owned]

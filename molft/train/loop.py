@@ -54,7 +54,8 @@ def predict_each(
             else:
                 if reader.config not in found:
                     found[reader.config] = find_surroundings(batch, reader.config)
-                outputs = network.head(read_molecules(reader, found[reader.config], cast(Sum, network.pool)))
+                pooled = read_molecules(reader, found[reader.config], cast(Sum, network.pool))
+                outputs = network.head(network.describe(pooled))
             part.append(outputs.cpu().numpy())
     return [np.concatenate(part) for part in parts]
 

@@ -103,8 +103,8 @@ def pretrain(
 ) -> Encoder:
     """Train on the store and return the encoder; ``directory`` receives checkpoint and ``metrics.jsonl``.
 
-    ``init`` is an encoder to start from (it is changed). A finished or begun run in ``directory`` is refused
-    unless ``resume``; then it continues. Asked to stop (SIGTERM), the run saves and raises
+    ``init`` is an encoder to start from (it may be changed). A finished or begun run in ``directory`` is
+    refused unless ``resume``; then it continues. Asked to stop (SIGTERM), the run saves and raises
     :class:`MolftError`.
     """
     data = divide(open_corpus(store), config.objectives, config.seed)
@@ -251,14 +251,19 @@ def _held_out_scores(run: _Run) -> dict[str, float]:
     """Mean loss and score of each objective over the molecules kept aside."""
     run.model.eval()
     sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
     generator = torch.Generator(run.device).manual_seed(1)
     for rows in split_evenly(run.data.held_out, 512):
+        batch, targets = run.data.load(rows, run.device)
         with _autocast(run):
-            results = run.model(*run.data.load(rows, run.device), generator)
+            results = run.model(batch, targets, generator)
         for name, (loss, score) in results.items():
-            sums[f"{name}_loss"] = sums.get(f"{name}_loss", 0.0) + float(loss) * len(rows)
-            sums[f"{name}_score"] = sums.get(f"{name}_score", 0.0) + float(score) * len(rows)
-    return {name: value / len(run.data.held_out) for name, value in sums.items()}
+            # Molecules with labels lie together, so a batch may have none: its zeros must not count.
+            count = int(torch.isfinite(targets["labels"]).sum()) if name == "labels" else len(rows)
+            for key, value in ((f"{name}_loss", loss), (f"{name}_score", score)):
+                sums[key] = sums.get(key, 0.0) + float(value) * count
+                counts[key] = counts.get(key, 0) + count
+    return {key: value / max(counts[key], 1) for key, value in sums.items()}
 
 
 def _save(run: _Run) -> None:

@@ -13,6 +13,8 @@ OBJECTIVES = (
     *("masking", "descriptors", "fingerprints"),
     *("bonds", "structure", "edges", "infomax", "context", "contrastive", "labels"),
 )
+MOLECULES = ("descriptors", "fingerprints", "labels")
+"""Objectives that are read from the encoder's summary of a molecule."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class PretrainConfig:
         contrasts see one part.
     masked_share: share of the molecules with hidden atoms or bonds; the encoder sees whole ones too.
     precision: "bf16" computes layers in 16 bits; "auto" does so on CUDA and on CPUs with units for it.
+    summary: width of the molecule vector that the objectives of whole molecules read; without any of these
+        the encoder has none.
     init: sha256 of the encoder to start from, or "".
     """
 
@@ -39,6 +43,7 @@ class PretrainConfig:
     layers: int = 5
     width: int = 300
     jk: str = "last"
+    summary: int = 512
     precision: str = "auto"
     init: str = ""
     seed: int = 0
@@ -49,6 +54,7 @@ class PretrainConfig:
         if unknown or not self.objectives:
             raise MolftError(f"objectives {unknown or 'none'}: expected some of {', '.join(OBJECTIVES)}")
         counts = {"epochs": self.epochs, "batch_size": self.batch_size, "parts": self.parts}
+        counts["summary"] = self.summary
         for name, value in (counts | dict(self.objectives)).items():
             if not value > 0:
                 raise MolftError(f"{name} is {value}; it must be above 0")

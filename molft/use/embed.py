@@ -52,7 +52,7 @@ def embed(
     question = _ask(found, sha256(encoder_folder(encoder) / CONFIG))
 
     def to_npz(path: Path, tables: Iterable[pa.Table], _smiles_column: str) -> None:
-        write_npz(path, tables, found.encoder.width)
+        write_npz(path, tables, found.width)
 
     return sweep(job, question, write=to_npz if job.output.suffix == NPZ else None)
 
@@ -61,7 +61,7 @@ def _ask(encoder: MoleculeEncoder, digest: str) -> Question:
     def answer(block: Block) -> NDArray[np.float32]:
         return encoder.vectors(block.graphs)
 
-    columns = tuple(f"e{number}" for number in range(encoder.encoder.width))
+    columns = tuple(f"e{number}" for number in range(encoder.width))
     return Question("embedding", encoder.recipe, columns, answer, {"encoder": digest})
 
 

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from molft.chem.graphs import Graphs
 from molft.chem.prepare import Recipe, prepare
 from molft.errors import MolftError
 from molft.files import read_json
 from molft.model.encoder import Encoder
-from molft.model.network import Network
-from molft.model.readout import Mean
+from molft.model.network import build_reader, vector_width
 from molft.model.weights import CONFIG, load_encoder_files
 from molft.train.loop import predict
 from molft.use.model import FORMAT, load
@@ -33,21 +31,27 @@ class MoleculeEncoder:
     recipe: Recipe
     card: dict[str, Any]
 
+    @property
+    def width(self) -> int:
+        """Width D of the vectors."""
+        return vector_width(self.encoder.config)
+
     def embed(self, smiles: Sequence[str]) -> NDArray[np.float32]:
         """One vector for each SMILES, in order, float32 [B, D]; NaN for one that can't be read.
 
-        The mean of the final atom vectors (:class:`molft.model.readout.Mean`).
+        The encoder's summary (:class:`molft.model.summary.Summary`), or, if it has none, the mean of the
+        final atom vectors.
         """
         if isinstance(smiles, str):
             raise MolftError(f"embed takes a list of SMILES; for one molecule give [{smiles!r}]")
         block = prepare(list(smiles), self.recipe)
-        out = np.full((len(smiles), self.encoder.width), np.nan, np.float32)
+        out = np.full((len(smiles), self.width), np.nan, np.float32)
         out[block.index] = self.vectors(block.graphs)
         return out
 
     def vectors(self, graphs: Graphs) -> NDArray[np.float32]:
         """One vector for each packed molecule, float32 [B, D]."""
-        return predict(Network(self.encoder, Mean(self.encoder.width), nn.Identity()), graphs)
+        return predict(build_reader(self.encoder), graphs)
 
 
 def load_encoder(name: str | Path = "default") -> MoleculeEncoder:

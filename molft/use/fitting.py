@@ -14,6 +14,7 @@ from molft.chem.prepare import Block, Recipe
 from molft.chem.smiles import Limits
 from molft.errors import MolftError
 from molft.model.encoder import Encoder
+from molft.model.network import suited_readout
 from molft.train.encoders import new_encoder
 from molft.train.finetune import Examples
 from molft.train.losses import ClassBalance
@@ -118,7 +119,7 @@ def plan_model(
         answer="network",
         recipe=Recipe(scheme=encoder.config.scheme, limits=Limits(atoms=options.max_atoms)),
         encoder=encoder.config,
-        readout="mean",
+        readout=suited_readout(encoder.config),
         head="linear",
         members=members,
         centre=tuple(centre.tolist()),

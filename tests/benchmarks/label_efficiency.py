@@ -36,7 +36,7 @@ from molft.train.precision import choose_half
 from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import PRIMARY, turn, validation_score
 from molft.use.forest import fit_forest
-from tests.benchmarks.parts import read_parts, subset
+from tests.benchmarks.parts import network_on, read_parts, subset
 from tests.benchmarks.probe import fingerprints, rate
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
@@ -57,13 +57,16 @@ def tune(start: Encoder | None, parts: list[Examples], task_type: str, seed: int
     """Scores of one network, from an encoder or from scratch, at its best validation epoch."""
     metric = PRIMARY[task_type]
     torch.manual_seed(seed)
-    encoder = new_encoder("ogb") if start is None else Encoder(start.config)
-    if start is not None:
-        encoder.load_state_dict(start.state_dict())
-    network = build_network(encoder, NetworkConfig(tasks=parts[0].labels.shape[1]))
-    plan = make_plan(len(parts[0]), task_type, pretrained=start is not None, layers=encoder.config.layers)
+    tasks = parts[0].labels.shape[1]
+    if start is None:
+        network = build_network(new_encoder("ogb"), NetworkConfig(tasks))
+    else:
+        network = network_on(start, tasks)
+    plan = make_plan(
+        len(parts[0]), task_type, pretrained=start is not None, layers=network.encoder.config.layers
+    )
     score = partial(validation_score, select=metric)
-    half = choose_half("auto", torch.device("cpu"), encoder.config.conv)
+    half = choose_half("auto", torch.device("cpu"), network.encoder.config.conv)
     progress = finetune(Task(network, parts[0], parts[1], plan, score, seed, half))
     test = turn(metric, score(parts[2], predict(network, parts[2].graphs)))
     valid = turn(metric, progress.best_score) if progress.best_epoch >= 0 else None

@@ -20,9 +20,7 @@ import numpy as np
 import torch
 
 from molft.files import sha256
-from molft.model.config import NetworkConfig
 from molft.model.encoder import Encoder
-from molft.model.network import build_network
 from molft.model.weights import WEIGHTS
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
@@ -33,7 +31,7 @@ from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import validation_score
 from molft.use.model import squash
 from molft.use.scores import score
-from tests.benchmarks.parts import read_parts, subset
+from tests.benchmarks.parts import network_on, read_parts, subset
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
 TABLE = RESULTS / "losses.csv"
@@ -73,9 +71,7 @@ def measure(
         oversample=oversample,
     )
     torch.manual_seed(seed)
-    encoder = Encoder(start.config)
-    encoder.load_state_dict(start.state_dict())
-    network = build_network(encoder, NetworkConfig(tasks=train.labels.shape[1])).to(device)
+    network = network_on(start, train.labels.shape[1]).to(device)
     judge = partial(validation_score, select=plan.select)
     half = choose_half("auto", torch.device(device), start.config.conv)
     progress = finetune(Task(network, train, valid, plan, judge, seed, half))

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from molft.chem.prepare import Recipe, prepare
 from molft.data.moleculenet import load, published_split
+from molft.model.config import NetworkConfig
+from molft.model.encoder import Encoder
+from molft.model.network import Network, build_network, suited_readout
 from molft.train.finetune import Examples
 
 
@@ -35,6 +38,13 @@ def read_parts(name: str, scheme: str = "ogb") -> tuple[list[Examples], str]:
         for rows in split
     ]
     return parts, data.task_type
+
+
+def network_on(start: Encoder, tasks: int) -> Network:
+    """A network with a fresh head on a copy of the encoder, with the readout that suits it."""
+    encoder = Encoder(start.config)
+    encoder.load_state_dict(start.state_dict())
+    return build_network(encoder, NetworkConfig(tasks, suited_readout(encoder.config)))
 
 
 def subset(examples: Examples, rows: NDArray[np.int64]) -> Examples:

@@ -18,9 +18,7 @@ import torch
 
 from molft.data.benchmark_leakage import benchmark_molecules
 from molft.data.corpus import Filters, pack_corpus
-from molft.model.config import NetworkConfig
 from molft.model.encoder import Encoder
-from molft.model.network import build_network
 from molft.model.weights import load_encoder_files, save_encoder
 from molft.train.encoders import new_encoder
 from molft.train.finetune import Task, finetune
@@ -30,7 +28,7 @@ from molft.train.pretrain import pretrain
 from molft.train.pretrain_config import PretrainConfig
 from molft.train.pretrain_data import target_arrays
 from molft.use.evaluate import PRIMARY, turn, validation_score
-from tests.benchmarks.parts import read_parts
+from tests.benchmarks.parts import network_on, read_parts
 from tests.benchmarks.probe import SETS, embed, fit_linear
 from tests.benchmarks.rows import RESULTS, append_row, is_known
 
@@ -96,7 +94,7 @@ def tune(encoder: Encoder, name: str, epochs: int) -> float | None:
     plan = make_plan(len(parts[0]), task_type, pretrained=True, layers=encoder.config.layers, epochs=epochs)
     metric = PRIMARY[task_type]
     torch.manual_seed(0)
-    network = build_network(encoder, NetworkConfig(tasks=parts[0].labels.shape[1]))
+    network = network_on(encoder, parts[0].labels.shape[1])
     score = partial(validation_score, select=metric)
     half = choose_half("auto", torch.device("cpu"), "gin")
     return turn(metric, finetune(Task(network, parts[0], parts[1], plan, score, 0, half)).best_score)

@@ -24,9 +24,7 @@ from scipy.stats import rankdata
 
 from molft.data.moleculenet import SETS
 from molft.files import sha256
-from molft.model.config import NetworkConfig
 from molft.model.encoder import Encoder
-from molft.model.network import build_network
 from molft.model.weights import WEIGHTS
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
@@ -36,7 +34,7 @@ from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import PRIMARY, turn, validation_score
 from molft.use.metrics import LOWER_IS_BETTER
 from molft.use.retention import measure_retention
-from tests.benchmarks.parts import read_parts, subset
+from tests.benchmarks.parts import network_on, read_parts, subset
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
 TABLE = RESULTS / "strategies.csv"
@@ -61,9 +59,7 @@ def measure(
     layers, metric = start.config.layers, PRIMARY[task_type]
     plan = make_plan(len(train), task_type, pretrained=True, layers=layers, strategy=strategy)
     torch.manual_seed(seed)
-    encoder = Encoder(start.config)
-    encoder.load_state_dict(start.state_dict())
-    network = build_network(encoder, NetworkConfig(tasks=train.labels.shape[1])).to(device)
+    network = network_on(start, train.labels.shape[1]).to(device)
     score = partial(validation_score, select=metric)
     half = choose_half("auto", torch.device(device), start.config.conv)
     progress = finetune(Task(network, train, valid, plan, score, seed, half))

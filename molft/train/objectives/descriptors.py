@@ -8,16 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HIDDEN = 512
 _LIMIT = 4.0  # scaled targets beyond are clipped: a few giants must not rule the loss
 
 
 class DescriptorValues(nn.Module):
-    """Predict robustly scaled descriptors of each molecule from its summary vector; smooth-L1 loss."""
+    """Read robustly scaled descriptors of each molecule from its summary, linearly; smooth-L1 loss."""
 
     def __init__(self, width: int, centre: Tensor, scale: Tensor) -> None:
         super().__init__()
-        self.head = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(centre)))
+        self.head = nn.Linear(width, len(centre))
         self.register_buffer("centre", centre)
         self.register_buffer("scale", scale)
 

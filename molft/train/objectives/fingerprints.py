@@ -8,15 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 BITS = 512
-HIDDEN = 512
 
 
 class FingerprintBits(nn.Module):
-    """Predict the fragment bits of each molecule from its summary vector."""
+    """Read the fragment bits of each molecule from its summary, linearly."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.head = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, BITS))
+        self.head = nn.Linear(width, BITS)
 
     def forward(self, summary: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
         """Loss, and the share of set bits that are predicted as set.

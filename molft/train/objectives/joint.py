@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from molft.chem.features import find_scheme
 from molft.data.batch import Batch
 from molft.model.encoder import Encoder
-from molft.model.segments import segment_sum
-from molft.train.encoders import new_encoder
+from molft.model.readout import MeanAndSum
+from molft.train.encoders import add_summary, new_encoder
 from molft.train.objectives.bonds import MaskedBonds, touching
 from molft.train.objectives.context import CONTEXT_LAYERS, ContextPrediction
 from molft.train.objectives.contrastive import Contrastive
@@ -22,14 +22,13 @@ from molft.train.objectives.infomax import Infomax
 from molft.train.objectives.labels import SupervisedLabels
 from molft.train.objectives.masking import MaskedAtoms, choose_atoms
 from molft.train.objectives.structure import StructuralProperties
-from molft.train.pretrain_config import PretrainConfig
+from molft.train.pretrain_config import MOLECULES, PretrainConfig
 from molft.train.running_statistics import batch_statistics
 
 Results = dict[str, tuple[Tensor, Tensor]]
 """Loss and a score (best is 1) of each objective, by name."""
 
 _OWN_PASS = {"context", "contrastive"}  # these encode graphs of their own
-_SUM_SCALE = 1 / 32  # brings sums over atoms to the size of means
 
 
 class Pretraining(nn.Module):
@@ -43,10 +42,17 @@ class Pretraining(nn.Module):
         scale: Tensor | None = None,
         labels: tuple[Tensor, Tensor, bool] | None = None,
     ) -> None:
-        """``centre`` and ``scale`` [D] belong to the descriptors; ``labels`` comes from ``label_scale``."""
+        """``centre`` and ``scale`` [D] belong to the descriptors; ``labels`` comes from ``label_scale``.
+
+        For objectives of whole molecules an encoder without a summary is given one.
+        """
         super().__init__()
+        if set(MOLECULES) & set(config.objectives):
+            encoder = add_summary(encoder, config.summary)
+        vector = encoder.config.summary
         scheme, width, wanted = find_scheme(encoder.config.scheme), encoder.width, config.objectives
         self.encoder = encoder
+        self.pool = MeanAndSum(width)
         self.config = config
         if "masking" in wanted:
             self.masking = MaskedAtoms(width, scheme.atom_sizes, scheme.mask_atom)
@@ -57,11 +63,11 @@ class Pretraining(nn.Module):
         if "infomax" in wanted:
             self.infomax = Infomax(width)
         if "descriptors" in wanted and centre is not None and scale is not None:
-            self.descriptors = DescriptorValues(2 * width, centre, scale)
+            self.descriptors = DescriptorValues(vector, centre, scale)
         if "fingerprints" in wanted:
-            self.fingerprints = FingerprintBits(2 * width)
+            self.fingerprints = FingerprintBits(vector)
         if "labels" in wanted and labels is not None:
-            self.labels = SupervisedLabels(width, *labels)
+            self.labels = SupervisedLabels(vector, *labels)
         if "contrastive" in wanted:
             self.contrastive = Contrastive(width, scheme.mask_atom)
         if "context" in wanted:
@@ -133,16 +139,15 @@ class Pretraining(nn.Module):
 
     def _of_molecules(self, states: Tensor, batch: Batch, targets: Mapping[str, Tensor]) -> Results:
         out: Results = {}
-        total = segment_sum(states, batch.graph, batch.size)
-        average = total / torch.bincount(batch.graph, minlength=batch.size).clamp(min=1).unsqueeze(1)
-        # The mean alone could not tell the size of a molecule.
-        summary = torch.cat([average, total * _SUM_SCALE], dim=1)
+        if not set(MOLECULES) & set(self.config.objectives):
+            return out
+        summary = self.encoder.summarize(self.pool(states, batch.graph, batch.size))
         if "descriptors" in self.config.objectives:
             out["descriptors"] = self.descriptors(summary, targets["descriptors"])
         if "fingerprints" in self.config.objectives:
             out["fingerprints"] = self.fingerprints(summary, targets["bits"])
         if "labels" in self.config.objectives:
-            out["labels"] = self.labels(average, targets["labels"])
+            out["labels"] = self.labels(summary, targets["labels"])
         return out
 
 

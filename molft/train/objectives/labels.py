@@ -14,7 +14,7 @@ _ROWS = 8192
 
 
 class SupervisedLabels(nn.Module):
-    """Predict the known labels of each molecule from the mean of its atoms' states.
+    """Read the known labels of each molecule from its summary, linearly.
 
     Classes (0 and 1) by cross-entropy; numbers by smooth-L1 on values brought to mean 0 and deviation 1 for
     each task.
@@ -27,16 +27,16 @@ class SupervisedLabels(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation)
 
-    def forward(self, average: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, summary: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss over the known labels, and a score; a batch without labels gives 0 and 0.
 
         The score is the share of classes that are right, or of the numbers' variance that is explained.
-        Shapes: average [B, width]; labels [B, T], NaN where missing.
+        Shapes: summary [B, width]; labels [B, T], NaN where missing.
         """
         known = torch.isfinite(labels)
-        out = self.head(average)[known]
+        out = self.head(summary)[known]
         if len(out) == 0:
-            nothing = average.sum() * 0
+            nothing = summary.sum() * 0
             return nothing, nothing.detach()
         if self.classes:
             loss = F.binary_cross_entropy_with_logits(out, labels[known])
