@@ -45,7 +45,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             raise MolftError(
-                f"{path}: can't be written: {error.strerror}; free some space and run again"
+                f"{path}: can't be written: {os.strerror(error.errno)}; free some space and run again"
             ) from error
         raise
 

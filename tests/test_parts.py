@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from molft.errors import MolftError
-from molft.use.parts import Tally, claim, count_parts, parts_folder, read_parts, write_part
+from molft.use.parts import Tally, claim, count_parts, parts_folder, publish, read_parts, write_part
 
 ROWS = pa.table({"id": ["a", "b"], "y": [0.5, None]})
 TALLY = Tally(3, 1, Counter(parse=2))
@@ -107,3 +108,51 @@ def test_a_damaged_part_is_refused_by_name(output: Path, damage: str) -> None:
     part.write_bytes(data)
     with pytest.raises(MolftError, match=r"part-00000.parquet is damaged .*remove it and those after it"):
         list(read_parts(folder))
+
+
+def test_of_several_files_it_is_told_which_changed(output: Path) -> None:
+    begin(output, library={"a.smi": "1", "b.smi": "2", "c.smi": "3", "d.smi": "4"})
+    message = r"library: b.smi, c.smi gone, e.smi added, a.smi changed. Rows of two runs"
+    with pytest.raises(MolftError, match=message):
+        begin(output, resume=True, library={"a.smi": "0", "d.smi": "4", "e.smi": "5"})
+    with pytest.raises(MolftError, match=r'library was \{"a.smi": .*, now "2"'):
+        begin(output, resume=True, library="2")
+
+
+def test_parts_of_an_unknown_run_are_not_taken_for_this_one(output: Path) -> None:
+    write_part(begin(output), 0, ROWS, TALLY)
+    (parts_folder(output) / "_plan.json").unlink()
+    for resume in (False, True):
+        with pytest.raises(MolftError, match=r"holds parts of an unknown run \(no _plan.json\); --overwrite"):
+            begin(output, resume=resume)
+    assert count_parts(begin(output, overwrite=True)) == 0
+
+
+def test_a_folder_of_parts_becomes_the_output_and_replaces_one_of_its_kind(tmp_path: Path) -> None:
+    output = tmp_path / "predictions"
+    for rows in (ROWS, ROWS.slice(1)):
+        folder = begin(output, overwrite=True)
+        write_part(folder, 0, rows, TALLY)
+        write_part(folder, 1, rows, TALLY)
+        publish(folder, output)
+        assert [path.name for path in tmp_path.iterdir()] == ["predictions"]
+        assert parquet.read_table(output).equals(pa.concat_tables([rows, rows]))
+    with pytest.raises(MolftError, match=r"predictions is there already"):
+        begin(output)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("thesis.docx", "it holds thesis.docx"), (None, "it has no _plan")]
+)
+def test_a_folder_that_holds_anything_else_is_never_replaced(
+    tmp_path: Path, name: str | None, found: str
+) -> None:
+    output = tmp_path / "documents"
+    output.mkdir()
+    if name:
+        write_part(output, 0, ROWS, TALLY)
+        (output / "_plan.json").write_text("{}")
+        (output / name).write_text("years of work")
+    with pytest.raises(MolftError, match=rf"documents is no folder of parts \({found}.*not replaced"):
+        begin(output, overwrite=True)
+    assert not parts_folder(output).exists() and output.is_dir()
