@@ -16,16 +16,19 @@ import typer
 from molft.command import (
     Device,
     Encoder,
+    Memory,
     Precision,
     PrecisionName,
     Resume,
     Seed,
     Workers,
+    count_bytes,
     count_cores,
     find_device,
     friendly_errors,
 )
 from molft.export_command import export
+from molft.node_command import node_finetune
 from molft.pretrain_command import pretrain
 from molft.reproduce_command import reproduce
 
@@ -138,6 +141,7 @@ def finetune(
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = PrecisionName.auto,
+    memory: Memory = None,
     workers: Workers = None,
     resume: Resume = False,
 ) -> None:
@@ -164,6 +168,7 @@ def finetune(
             device=find_device(device),
             precision=precision.value,
             workers=count_cores(workers),
+            memory=count_bytes(memory),
         )
 
 
@@ -286,6 +291,7 @@ def embed(
 
 
 app.command()(export)
+app.command("node-finetune")(node_finetune)
 app.command()(pretrain)
 app.command()(reproduce)
 

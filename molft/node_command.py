@@ -1,0 +1,108 @@
+"""The command ``molft node-finetune``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from molft.command import Device, Seed, find_device, friendly_errors
+
+
+class Labels(StrEnum):
+    """How many labels a node may have."""
+
+    auto = "auto"
+    single = "single"
+    multi = "multi"
+
+
+class Normalise(StrEnum):
+    """How attributes are scaled."""
+
+    auto = "auto"
+    rows = "rows"
+    columns = "columns"
+    none = "none"
+
+
+Key = Annotated[str | None, typer.Option(help="Found by usual names if not given.")]
+
+
+def node_finetune(
+    network: Annotated[
+        Path, typer.Argument(help="A .mat (old or HDF5) or .npz file: links, attributes, labels.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for model, scores and predictions.")],
+    target: Annotated[
+        Path | None, typer.Option(help="Another network: train on the first, predict and score this one.")
+    ] = None,
+    encoder: Annotated[
+        str,
+        typer.Option(
+            help="'propagation'; 'default' or a folder: the layers of that molecular encoder; "
+            "'none': the same from scratch."
+        ),
+    ] = "propagation",
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Keep the weights of the encoder's layers.")
+    ] = False,
+    layers: Annotated[
+        int | None, typer.Option(min=1, max=10, help="Hops.  [default: 4, of a molecular encoder 2]")
+    ] = None,
+    width: Annotated[int, typer.Option(min=1, help="Of the projected attributes (propagation).")] = 128,
+    labels: Annotated[Labels, typer.Option(help="single: a node's first label counts.")] = Labels.auto,
+    train_fraction: Annotated[float, typer.Option(help="Share of labelled nodes to learn from.")] = 0.1,
+    epochs: Annotated[int, typer.Option(min=1)] = 3,
+    batch_size: Annotated[int, typer.Option(min=2)] = 32,
+    learning_rate: Annotated[float, typer.Option(min=0)] = 0.01,
+    normalise: Annotated[
+        Normalise, typer.Option(help="auto: rows of sparse or whole numbers, else columns.")
+    ] = Normalise.auto,
+    network_key: Key = None,
+    attributes_key: Key = None,
+    labels_key: Key = None,
+    memory: Annotated[str | None, typer.Option(help="Stay below, as 4GB; the plan is told.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Fine-tune on the labelled nodes of one large network, with sampled neighbours; predict all nodes."""
+    with friendly_errors():
+        from molft.data.network_files import read_network
+        from molft.use.console import ConsoleReporter
+        from molft.use.memory import parse_memory
+        from molft.use.node_files import check_free, write_result
+        from molft.use.node_table import node_score_table
+        from molft.use.nodes import NodeOptions, finetune_nodes
+
+        options = NodeOptions(
+            encoder=encoder,
+            frozen=frozen,
+            layers=layers,
+            width=width,
+            labels=labels.value,
+            train_fraction=train_fraction,
+            epochs=epochs,
+            batch_size=batch_size,
+            rate=learning_rate,
+            normalise=normalise.value,
+            seed=seed,
+            device=find_device(device),
+            memory=None if memory is None else parse_memory(memory),
+        )
+        check_free(out)
+        keys = (network_key, attributes_key, labels_key)
+        source = read_network(network, *keys)
+        other = None if target is None else read_network(target, *keys, source.classes, need_labels=False)
+        with ConsoleReporter() as reporter:
+            result = finetune_nodes(source, options, other, reporter)
+            write_result(result, other or source, out)
+            reporter.console.print(node_score_table(result.record))
+            reporter.line(
+                f"labels and probabilities of every node: {out / 'predictions.csv'}\n"
+                f"scores and plan: {out / 'metrics.json'}\n"
+                f"for another network with these attributes, in Python: "
+                f"molft.use.node_model.load_node_model({str(out)!r}).predict(read_network(FILE))"
+            )
