@@ -27,6 +27,10 @@ Precision = Annotated[
     typer.Option(help="Of training; auto takes bf16 where the processor has units for it, else float32."),
 ]
 Workers = Annotated[int | None, typer.Option(help="Processes that read molecules.  [default: all cores]")]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="Keep within so much, as 4GB: on a GPU of torch's, else resident.  [default: all]"),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")]
 
 
@@ -43,6 +47,13 @@ def friendly_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         typer.echo("molft: interrupted; --resume goes on from here where the command has it", err=True)
         raise typer.Exit(130) from error
+
+
+def count_bytes(memory: str | None) -> int | None:
+    """The bytes of an amount such as 4GB, None for none; what is no amount is a :class:`MolftError`."""
+    from molft.use.memory import parse_memory
+
+    return None if memory is None else parse_memory(memory)
 
 
 def count_cores(workers: int | None) -> int:

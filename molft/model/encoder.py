@@ -17,6 +17,7 @@ from molft.model.gat import GAT
 from molft.model.gcn import GCN
 from molft.model.gin import GIN
 from molft.model.normalize import normalize
+from molft.model.recompute import KEEPING, run_again
 from molft.model.sage import SAGE
 from molft.model.summary import Summary
 from molft.model.tables import add_tables, stack_tables, stacked_rows
@@ -47,6 +48,7 @@ class Encoder(nn.Module):
         self.dropout = config.dropout
         self.frozen = 0
         self.sharing = True
+        self._keeping = KEEPING[0]
         add_tables(self, "x_embedding", config.atom_sizes, config.width)
         conv = CONVS[config.conv]
         self.gnns = nn.ModuleList(conv(config.width, config.bond_sizes) for _ in range(config.layers))
@@ -70,6 +72,19 @@ class Encoder(nn.Module):
         for conv in self.gnns:
             conv.bf16 = on  # type: ignore[assignment]
 
+    @property
+    def keeping(self) -> str:
+        """What layers keep for the backward pass: one of :data:`molft.model.recompute.KEEPING`."""
+        return self._keeping
+
+    @keeping.setter
+    def keeping(self, what: str) -> None:
+        if what not in KEEPING:
+            raise MolftError(f"layers can't keep {what!r}; expected one of {', '.join(KEEPING)}")
+        self._keeping = what
+        for conv in self.gnns:
+            conv.pieces = what == "pieces"  # type: ignore[assignment]
+
     def topology(self, batch: GraphBatch) -> Topology:
         """Neighbour lists and bond counts of a batch, for :meth:`run` and :meth:`forward`."""
         dtype = self.get_parameter("x_embedding1.weight").dtype
@@ -91,6 +106,17 @@ class Encoder(nn.Module):
         return stack_tables(self, "x_embedding", self.config.atom_sizes)
 
     def step(
+        self, layer: int, states: Tensor, topology: Topology, environments: Environments | None = None
+    ) -> Tensor:
+        """:meth:`layer`, with what :attr:`keeping` says kept for the backward pass.
+
+        Shapes: states [N, width], out [N, width].
+        """
+        if self.keeping == "all" or not torch.is_grad_enabled():
+            return self.layer(layer, states, topology, environments)
+        return run_again(self.layer, self.batch_norms[layer], layer, states, topology, environments)
+
+    def layer(
         self, layer: int, states: Tensor, topology: Topology, environments: Environments | None = None
     ) -> Tensor:
         """State ``layer + 1`` from state ``layer``.
@@ -122,14 +148,14 @@ class Encoder(nn.Module):
         colours, bonds = colour_rows(rows), colour_rows(topology.rows)
         before = group_atoms(colours)
         states = F.embedding_bag(rows[before.atoms], self.atom_table(), mode="sum")
-        out = [before.expand(states)]
+        out = self._add([], before.expand(states))
         for layer in range(self.config.layers):
             colours = refine(colours, bonds, topology)
             after = group_atoms(colours)
             states = self.step(layer, states, reduce_topology(topology, before, after), after)
             if self.rate(layer):
-                return [*out, states]
-            out.append(after.expand(states))
+                return self._add(out, states)
+            out = self._add(out, after.expand(states))
             before = after
         return out
 
@@ -155,8 +181,14 @@ class Encoder(nn.Module):
                 f"of {self.config.layers} layers; cached states must be of the same batch and encoder"
             )
         for layer in range(len(out) - 1, self.config.layers):
-            out.append(self.step(layer, out[-1], topology))
+            out = self._add(out, self.step(layer, out[-1], topology))
         return out
+
+    def _add(self, states: list[Tensor], last: Tensor) -> list[Tensor]:
+        """The states with one more; where layers keep little, it also stands for those that nobody reads."""
+        if self.keeping != "all" and self.config.jk == "last":
+            return [last] * (len(states) + 1)
+        return [*states, last]
 
     def combine(self, states: Sequence[Tensor]) -> Tensor:
         """One vector for each atom from the states of :meth:`run`.
@@ -173,6 +205,10 @@ class Encoder(nn.Module):
         return stacked.amax(dim=0) if self.config.jk == "max" else stacked.sum(dim=0)
 
     def summarize(self, pooled: Tensor) -> Tensor:
+        """The pre-trained molecule vector, with dropout in training; without one a :class:`MolftError`.
+
+        Shapes: pooled [B, 2 D] (:class:`molft.model.readout.MeanAndSum`), out [B, S].
+        """
         if self.summary is None:
             raise MolftError("this encoder has no summary of molecules; take another readout, as mean")
         out: Tensor = self.summary(pooled)
@@ -187,6 +223,8 @@ class Encoder(nn.Module):
 
     def freeze(self, states: int) -> None:
         """Fix what makes the first ``states`` states: 0 nothing, 1 the atom tables, ``layers + 1`` all.
+
+        The summary is fixed with the last of them.
 
         The frozen part has no gradient and stays in eval mode (running statistics, no dropout) whatever
         ``train()`` says, so its states don't change between epochs and may be cached. A later call may
@@ -211,9 +249,9 @@ class Encoder(nn.Module):
 
 
 def stage_of(name: str, layers: int) -> int:
-    """State that an encoder's parameter helps to make first.
+    """State that an encoder's parameter helps to make first; the summary counts with the last.
 
-    >>> stage_of("x_embedding1.weight"), stage_of("gnns.0.mlp.0.bias"), stage_of("batch_norms.4.weight")
+    >>> stage_of("x_embedding1.weight", 5), stage_of("gnns.0.mlp.0.bias", 5), stage_of("summary.norm.bias", 5)
     (0, 1, 5)
     """
     parts = name.split(".")

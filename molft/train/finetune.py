@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from molft.chem.graphs import Graphs
 from molft.data.batch import make_batch
 from molft.errors import MolftError
 from molft.model.encoder import stage_of
 from molft.model.lora import add_updates, freeze_all_but_updates, merge_updates
 from molft.model.network import Network
 from molft.train.anchor import Weights, add_pull, choose_share, copy_weights
+from molft.train.budget import Budget
 from molft.train.finetune_checkpoint import identify, read_run, restore_run, save_run
-from molft.train.loop import FrozenStates, freeze_states, predict
+from molft.train.lean import Lean
+from molft.train.loop import PREDICTED, FrozenStates, freeze_states, predict
 from molft.train.losses import ClassBalance, Loss, build_loss
 from molft.train.plan import Plan
+from molft.train.precision import half_type
+from molft.train.reading import rows_within
 from molft.train.schedule import epoch_order, split_evenly, warmup_cosine
 from molft.train.task import Examples, Progress, Score, Task
+from molft.train.ways import list_ways
 
 __all__ = ["Examples", "Progress", "Score", "Task", "finetune"]
+
+_CACHED_SHARE = 4  # of what a budget leaves free, a quarter may hold the states of a frozen part
 
 
 def finetune(
@@ -59,6 +67,9 @@ def finetune(
         add_updates(encoder, plan.rank, task.seed)
     optimizer = torch.optim.AdamW(_groups(task.network, plan), weight_decay=plan.weight_decay, fused=True)
     run = _Run(task, optimizer, _choose_loss(task), start)
+    if task.budget is not None:
+        task.budget.begin()
+        run.lean = _make_lean(run, task.budget)
     best = _copy(task.network)
     progress = Progress()
     if begun is not None:
@@ -76,9 +87,10 @@ def finetune(
     task.network.load_state_dict(best)
     merge_updates(encoder)
     encoder.freeze(0)
+    encoder.keeping = "all"
     task.network.eval()
     if plan.average:
-        _average(task, start, progress)
+        _average(run, progress)
     return progress
 
 
@@ -93,6 +105,9 @@ class _Run:
     frozen: int = -1
     train: FrozenStates | None = None
     valid: FrozenStates | None = None
+    lean: Lean | None = None
+    rows: int | None = None
+    scaler: torch.amp.GradScaler = field(default_factory=lambda: torch.amp.GradScaler(enabled=False))
 
     def enter(self, frozen: int) -> None:
         """Freeze what makes the first ``frozen`` states, and run it over all molecules if it wasn't yet."""
@@ -101,8 +116,21 @@ class _Run:
         if self.task.plan.rank and not frozen:
             freeze_all_but_updates(network.encoder)
         if self.frozen != frozen:
-            self.frozen, self.train = frozen, freeze_states(network, self.task.train.graphs)
-            self.valid = freeze_states(network, self.task.valid.graphs) if self._head_only() else None
+            self.frozen, self.train = frozen, self._freeze(self.task.train.graphs)
+            self.valid = self._freeze(self.task.valid.graphs) if self._head_only() else None
+            if self.lean is not None:
+                _choose_way(self, self.lean)
+
+    def _freeze(self, graphs: Graphs) -> FrozenStates | None:
+        network, budget = self.task.network, self.task.budget
+        if budget is None or not network.encoder.frozen:
+            return freeze_states(network, graphs)
+
+        def work(some: Graphs) -> None:
+            freeze_states(network, some, len(some))
+
+        rows = rows_within(budget, graphs, work, 256)
+        return freeze_states(network, graphs, rows, min(budget.room // _CACHED_SHARE, 2**30))
 
     def _head_only(self) -> bool:
         return self.train is not None and self.train.summary is not None
@@ -114,7 +142,14 @@ class _Run:
         if self.valid is not None and self.valid.summary is not None:
             network.eval()
             return self.task.score(valid, network.head(self.valid.summary).cpu().numpy())
-        return self.task.score(valid, predict(network, valid.graphs))
+        return self.task.score(valid, self.predict(valid.graphs))
+
+    def predict(self, graphs: Graphs) -> NDArray[np.float32]:
+        """Raw outputs of the network as it is now, float32 [B, T]."""
+        network, budget = self.task.network, self.task.budget
+        if budget is not None and self.rows is None:
+            self.rows = rows_within(budget, graphs, lambda some: predict(network, some), PREDICTED)
+        return predict(network, graphs, self.rows or PREDICTED)
 
 
 def _choose_loss(task: Task) -> Loss:
@@ -126,13 +161,14 @@ def _copy(network: Network) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
-def _average(task: Task, start: Weights, progress: Progress) -> None:
+def _average(run: _Run, progress: Progress) -> None:
     """Mix the pre-trained weights into the encoder as far as the validation score gains."""
+    task = run.task
 
     def judge() -> float | None:
-        return task.score(task.valid, predict(task.network, task.valid.graphs))
+        return task.score(task.valid, run.predict(task.valid.graphs))
 
-    progress.share, score = choose_share(task.network.encoder, start, judge)
+    progress.share, score = choose_share(task.network.encoder, run.start, judge)
     if score is not None and progress.share < 1:
         progress.best_score = score
 
@@ -156,7 +192,7 @@ def _run_epoch(run: _Run, epoch: int) -> dict[str, Any]:
     started = time.monotonic()
     task.network.train()
     task.network.encoder.dropout = plan.dropout
-    task.network.encoder.bf16 = task.half
+    task.network.encoder.bf16 = task.half if run.lean is None else run.lean.narrow
     batches = split_evenly(_order(task, epoch), plan.batch_size)
     first, end = plan.phase_at(epoch)
     steps = (end - first) * len(batches)
@@ -193,24 +229,72 @@ def _order(task: Task, epoch: int) -> NDArray[np.int64]:
 
 def _step(run: _Run, rows: NDArray[np.int64]) -> float:
     """One update of the weights; the loss before it."""
-    task, network, frozen = run.task, run.task.network, run.train
-    device = next(network.parameters()).device
-    if frozen is not None and frozen.summary is not None:
-        outputs = network.head(frozen.summary[torch.from_numpy(rows)])
-    else:
-        batch = make_batch(task.train.graphs.take(rows)).to(device)
-        states = network.encoder.run(batch, states=frozen.of_atoms(rows) if frozen else None)
-        outputs = network.predict_from(states, batch)
-    labels = torch.from_numpy(task.train.labels[rows]).to(device)
-    bounds = torch.from_numpy(task.train.bounds[rows]).to(device)
-    value = run.loss(outputs, labels, bounds)
+    task, network = run.task, run.task.network
     run.optimizer.zero_grad(set_to_none=True)
-    value.backward()
+    value = _learn(run, rows) if run.lean is None else run.lean.gradients(rows)
+    run.scaler.unscale_(run.optimizer)
     if task.plan.anchor:
         add_pull(network.encoder, run.start, task.plan.anchor)
     nn.utils.clip_grad_norm_([p for p in network.parameters() if p.grad is not None], task.plan.clip)
-    run.optimizer.step()
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
+    return value
+
+
+def _learn(run: _Run, rows: NDArray[np.int64], share: float = 1.0) -> float:
+    """Add the gradients of some molecules, which are a share of their batch; that share of the loss."""
+    task, network, frozen = run.task, run.task.network, run.train
+    device = next(network.parameters()).device
+    narrow = run.lean is not None and run.lean.autocast
+    with torch.autocast(device.type, half_type(device), enabled=narrow):
+        if frozen is not None and frozen.summary is not None:
+            outputs = network.head(frozen.summary[torch.from_numpy(rows)])
+        else:
+            batch = make_batch(task.train.graphs.take(rows)).to(device)
+            states = network.encoder.run(batch, states=frozen.of_atoms(rows) if frozen else None)
+            outputs = network.predict_from(states, batch)
+            del states  # the backward pass frees them one by one
+        outputs = outputs.float() if narrow else outputs
+    labels = torch.from_numpy(task.train.labels[rows]).to(device)
+    bounds = torch.from_numpy(task.train.bounds[rows]).to(device)
+    value = run.loss(outputs, labels, bounds) * share
+    run.scaler.scale(value).backward()
     return float(value.detach())
+
+
+def _make_lean(run: _Run, budget: Budget) -> Lean:
+    """The steps of the run within a budget."""
+    task, known = run.task, np.isfinite(run.task.train.labels).sum(axis=1)
+
+    def share(part: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
+        # The loss is a mean over known labels; without any it is 0, whatever its share.
+        return float(known[part].sum() / max(known[rows].sum(), 1))
+
+    encoder = task.network.encoder
+    needs_scale = half_type(budget.device) == torch.float16
+    run.scaler = torch.amp.GradScaler(budget.device.type, enabled=needs_scale)
+    ways = list_ways(encoder.config.conv, task.half, task.may_halve)
+    return Lean(budget, task.network, encoder, ways, lambda rows, part: _learn(run, rows, part), share)
+
+
+def _choose_way(run: _Run, lean: Lean) -> None:
+    """Measure with the heaviest batch of all epochs; with vectors made once, nothing is to be chosen."""
+    task = run.task
+    if run.train is not None and run.train.summary is not None:
+        return
+    sizes = np.diff(task.train.graphs.atom_ptr)
+    batches = (
+        rows
+        for epoch in range(task.plan.epochs)
+        for rows in split_evenly(_order(task, epoch), task.plan.batch_size)
+    )
+    heaviest = max(batches, key=lambda rows: int(sizes[rows].sum()))
+    task.network.train()
+    task.network.encoder.dropout = task.plan.dropout
+    weights = sum(p.numel() * p.element_size() for p in task.network.parameters() if p.requires_grad)
+    # Two averages of the optimiser, if there are none yet, and the best weights so far.
+    reserve = weights * (1 if run.optimizer.state else 3)
+    lean.choose(heaviest, sizes[heaviest], reserve)
 
 
 def _judge(

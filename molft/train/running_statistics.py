@@ -18,10 +18,10 @@ from molft.train.processes import Processes
 
 
 class RunningStatistics:
-    """The statistics of one step; make it before the first part."""
+    """The statistics of one step, of what is in training mode; make it before the first part."""
 
     def __init__(self, model: nn.Module) -> None:
-        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
+        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.training]
         self.values = [b for m in norms for b in (m.running_mean, m.running_var) if b is not None]
         self.start = [value.clone() for value in self.values]
         self.total = [torch.zeros_like(value) for value in self.values]

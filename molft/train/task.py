@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from molft.chem.graphs import Graphs
 from molft.model.network import Network
+from molft.train.budget import Budget
 from molft.train.plan import Plan
 
 
@@ -65,6 +66,8 @@ class Task:
     """One training: the network to adapt (already on its device), its data, plan and seed.
 
     ``half``: layers are computed in 16 bits while training (:mod:`molft.model.half`), never when judging.
+    ``budget``: memory to keep within, if any (:mod:`molft.train.ways`); ``may_halve``: 16 bits are allowed
+    where it takes them.
     """
 
     network: Network
@@ -74,3 +77,5 @@ class Task:
     score: Score
     seed: int
     half: bool = False
+    budget: Budget | None = None
+    may_halve: bool = False

@@ -94,8 +94,8 @@ def _check(table: Path, directory: Path, options: Options, run: dict[str, Any], 
 def _identify(table: Path, options: Options) -> dict[str, Any]:
     """What must be the same for a run to go on, as it comes back from JSON."""
     encoder = None if options.encoder == "none" else sha256(encoder_folder(options.encoder) / CONFIG)
-    # What changes the speed only may differ between the runs.
-    chosen = {**asdict(options), "device": None, "workers": None}
+    # What changes speed and rounding only may differ between the runs.
+    chosen = {**asdict(options), "device": None, "workers": None, "memory": None}
     run = {"table": sha256(table), "encoder": encoder, "options": chosen}
     plain: dict[str, Any] = json.loads(json.dumps(run))
     return plain

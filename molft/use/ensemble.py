@@ -11,10 +11,11 @@ import torch
 
 from molft.model.encoder import Encoder
 from molft.model.network import Network
+from molft.train.budget import Budget
 from molft.train.checkpoint import load_checkpoint, save_checkpoint
 from molft.train.finetune import Examples, Progress, Task, finetune
 from molft.train.plan import Plan, with_loss
-from molft.train.precision import choose_half
+from molft.train.precision import choose_half, may_halve
 from molft.use.evaluate import turn, validation_score
 from molft.use.model import About, build_network
 from molft.use.options import Options, Reporter
@@ -77,9 +78,19 @@ def _train_one(job: Ensemble, plan: Plan, number: int) -> tuple[Network, Progres
         return network.eval(), Progress.from_json(facts)
     network.to(job.options.device)
     checkpoint = job.run / f"{name}.checkpoint"
-    half = choose_half(job.options.precision, torch.device(job.options.device), encoder.config.conv)
+    device = torch.device(job.options.device)
+    half = choose_half(job.options.precision, device, encoder.config.conv)
+    size = job.options.memory
     task = Task(
-        network, job.train, job.valid, plan, partial(validation_score, select=plan.select), seed, half
+        network,
+        job.train,
+        job.valid,
+        plan,
+        partial(validation_score, select=plan.select),
+        seed,
+        half,
+        None if size is None else Budget(size, device, job.reporter.line),
+        may_halve(job.options.precision, device, encoder.config.conv),
     )
     progress = finetune(task, checkpoint, on_epoch=partial(_tell, job, plan, number))
     network.to("cpu")

@@ -27,12 +27,3 @@ def parse_memory(text: str) -> int:
     if not math.isfinite(size) or size < 1:
         raise MolftError(f"memory {text!r} is nothing; expected an amount such as 4GB")
     return int(size)
-
-
-def format_memory(size: float) -> str:
-    """Bytes for people, in MB below 10 GB.
-
-    >>> format_memory(4e8), format_memory(2**34)
-    ('400 MB', '17.2 GB')
-    """
-    return f"{size / 1e6:,.0f} MB" if size < 1e10 else f"{size / 1e9:,.1f} GB"

@@ -13,7 +13,10 @@ from molft.train.precision import check_precision
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose; the defaults choose by the data. ``ensemble_size`` 0 means by size."""
+    """What a user may choose; the defaults choose by the data. ``ensemble_size`` 0 means by size.
+
+    ``memory`` is what training may hold, in bytes (:mod:`molft.train.ways`); None: as much as it takes.
+    """
 
     smiles_column: str | None = None
     target_columns: tuple[str, ...] = ()
@@ -33,6 +36,7 @@ class Options:
     device: str = "cpu"
     precision: str = "auto"
     workers: int = 2
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse, by a :class:`MolftError`, numbers that nothing can be made with."""
@@ -47,6 +51,8 @@ class Options:
             if not isinstance(value, int) or not least <= value <= most:
                 what = name.replace("_", " ")
                 raise MolftError(f"{what} is {value!r}; expected an int from {least} to {most}")
+        if self.memory is not None and self.memory < 1:
+            raise MolftError(f"memory is {self.memory} bytes; expected at least 1, or None")
         check_precision(self.precision)
 
 

@@ -1,0 +1,94 @@
+"""How much memory is held now and was held at most: by torch's allocator on a GPU, else by this process.
+
+On Linux the kernel keeps the highest resident set and forgets it on demand (``VmHWM`` and ``clear_refs`` in
+``man 5 proc``), so the peak of a single step can be read. Where it can't be forgotten (macOS, a locked
+``/proc``), the highest of the whole run stands for it: then more is taken to be needed than is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from molft.errors import MolftError
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_FORGET_PEAK = "5"
+_MMAP_THRESHOLD, _LARGE = -3, 1 << 20  # mallopt's name for it in glibc's malloc.h; bytes
+_ALLOCATORS_WORDS = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc")
+
+
+def used(device: torch.device) -> int:
+    """Bytes held now."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return _status("VmRSS") if _STATUS.exists() else _highest()
+
+
+def peak(device: torch.device) -> int:
+    """Bytes held at most since :func:`forget_peak`."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return _status("VmHWM") if _STATUS.exists() else _highest()
+
+
+def forget_peak(device: torch.device) -> None:
+    """Let :func:`peak` begin anew, where that can be had."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _CLEAR.exists():
+        with suppress(OSError):
+            _CLEAR.write_text(_FORGET_PEAK)
+
+
+def keep_within(device: torch.device, size: int) -> None:
+    """Let the allocator know of a budget.
+
+    On a GPU, torch may then not take more than ``size`` bytes. On a CPU, glibc gives large blocks back to the
+    system as soon as they are free, so that what is resident is what is in use; other allocators stay as
+    they are.
+    """
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, size / total), device)
+    elif sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory could not be had: CUDA's, Python's, or that of torch on a CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _ALLOCATORS_WORDS)
+
+
+def format_memory(size: float) -> str:
+    """Bytes for people, in MB below 10 GB.
+
+    >>> format_memory(4e8), format_memory(2**34)
+    ('400 MB', '17.2 GB')
+    """
+    return f"{size / 1e6:,.0f} MB" if size < 1e10 else f"{size / 1e9:,.1f} GB"
+
+
+def _status(name: str) -> int:
+    """An entry of /proc/self/status, which counts in KiB."""
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    raise MolftError(f"{_STATUS} has no {name}; leave --memory out and choose --batch-size instead")
+
+
+def _highest() -> int:
+    """The highest resident set of the process so far."""
+    if sys.platform == "win32":
+        raise MolftError("memory can't be measured on Windows; leave --memory out and choose --batch-size")
+    import resource
+
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest if sys.platform == "darwin" else highest * 1024
