@@ -28,6 +28,7 @@ from molft.command import (
     friendly_errors,
 )
 from molft.export_command import export
+from molft.node_command import node_finetune
 from molft.pretrain_command import pretrain
 from molft.reproduce_command import reproduce
 
@@ -290,6 +291,7 @@ def embed(
 
 
 app.command()(export)
+app.command("node-finetune")(node_finetune)
 app.command()(pretrain)
 app.command()(reproduce)
 
