@@ -12,8 +12,11 @@ from rdkit import Chem
 
 from molft.chem.prepare import prepare
 from molft.errors import MolftError
+from molft.model.inference import fold
 from molft.model.weights import save_encoder
+from molft.train import loop
 from molft.train.encoders import new_encoder
+from molft.use.encoders import load_encoder
 from molft.use.model import CONFIG, FOREST, WEIGHTS, About, Model, finish, load, squash
 from tests.series import pyridines
 from tests.small import ENCODER, small_model
@@ -65,6 +68,19 @@ def test_the_answer_is_what_it_says(model: Model) -> None:
     single = [Model(model.about, [n], None).network_values(block.graphs) for n in model.networks]
     np.testing.assert_allclose(found["network"], np.mean(single, axis=0), rtol=1e-12)
     assert list(small_model(answer="network").answers(block, every=True)) == ["network"]
+
+
+def test_networks_are_folded_once_whatever_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(loop, "fold", lambda encoder: calls.append(encoder) or fold(encoder))
+    model = small_model("classification", "network", members=2)
+    first = column(model, MOLECULES[:3])
+    assert column(model, MOLECULES[:3]).tobytes() == first.tobytes()
+    assert calls == [network.encoder for network in model.networks]
+    model.save(tmp_path)
+    reader = load_encoder(tmp_path)
+    assert reader.embed(MOLECULES).tobytes() == reader.embed(MOLECULES).tobytes()
+    assert len(calls) == 3
 
 
 def test_values_come_in_the_unit_of_the_labels() -> None:

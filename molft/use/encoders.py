@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from molft.chem.prepare import Recipe, prepare
 from molft.errors import MolftError
 from molft.files import read_json
 from molft.model.encoder import Encoder
-from molft.model.network import build_reader, vector_width
+from molft.model.inference import FoldedEncoder
+from molft.model.network import Network, build_reader, vector_width
 from molft.model.weights import CONFIG, load_encoder_files
-from molft.train.loop import predict
+from molft.train.loop import fold_each, predict_each
 from molft.use.model import FORMAT, load
 
 SHIPPED = Path(__file__).resolve().parents[1] / "model" / "pretrained" / "default"
@@ -51,7 +53,16 @@ class MoleculeEncoder:
 
     def vectors(self, graphs: Graphs) -> NDArray[np.float32]:
         """One vector for each packed molecule, float32 [B, D]."""
-        return predict(build_reader(self.encoder), graphs)
+        return predict_each([self._network], graphs, folded=self._folded)[0]
+
+    @cached_property
+    def _network(self) -> Network:
+        return build_reader(self.encoder)
+
+    @cached_property
+    def _folded(self) -> list[FoldedEncoder | None]:
+        # Once, not for each block of a library.
+        return fold_each([self._network])
 
 
 def load_encoder(name: str | Path = "default") -> MoleculeEncoder:

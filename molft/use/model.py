@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,12 @@ from molft.errors import MolftError
 from molft.files import read_json, sha256, write_json
 from molft.model.config import EncoderConfig, NetworkConfig
 from molft.model.encoder import Encoder
+from molft.model.inference import FoldedEncoder
 from molft.model.network import Network
 from molft.model.network import build_network as join_network
 from molft.model.weights import check_fit, read_tensors, write_tensors
 from molft.train.checkpoint import part, with_prefix
-from molft.train.loop import predict_each
+from molft.train.loop import fold_each, predict_each
 from molft.train.plan import TASK_TYPES
 from molft.use.columns import free_names
 from molft.use.forest import Forest, join_features
@@ -150,7 +152,7 @@ def build_network(about: About, encoder: Encoder | None = None) -> Network:
 
 @dataclass
 class Model:
-    """Networks (an ensemble) and a forest that answer together."""
+    """Networks (an ensemble) and a forest that answer together; the networks are trained no more."""
 
     about: About
     networks: list[Network]
@@ -220,7 +222,13 @@ class Model:
         """Prediction of each network alone, in probabilities or label units, float64 [members, B, T]."""
         if not len(graphs):
             return np.zeros((len(self.networks), 0, len(self.about.tasks)))
-        return np.stack([finish(self.about, out) for out in predict_each(self.networks, graphs)])
+        each = predict_each(self.networks, graphs, folded=self._folded)
+        return np.stack([finish(self.about, out) for out in each])
+
+    @cached_property
+    def _folded(self) -> list[FoldedEncoder | None]:
+        # Once, not for each block of a library.
+        return fold_each(self.networks)
 
     def save(self, directory: Path) -> None:
         """Write the folder; ``config.json`` comes last, so an unfinished folder is not a model."""
