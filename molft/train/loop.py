@@ -27,9 +27,11 @@ from molft.model.network import Network
 from molft.model.readout import Sum
 
 _CACHE_BYTES = 2**30
+PREDICTED = 1024
+"""Molecules that are predicted at a time."""
 
 
-def predict(network: Network, graphs: Graphs, batch_size: int = 1024) -> NDArray[np.float32]:
+def predict(network: Network, graphs: Graphs, batch_size: int = PREDICTED) -> NDArray[np.float32]:
     """Raw outputs (logits or standardised values) of all molecules in eval mode, float32 [B, T]."""
     return predict_each([network], graphs, batch_size)[0]
 
@@ -38,7 +40,7 @@ def predict(network: Network, graphs: Graphs, batch_size: int = 1024) -> NDArray
 def predict_each(
     networks: Sequence[Network],
     graphs: Graphs,
-    batch_size: int = 1024,
+    batch_size: int = PREDICTED,
     folded: Sequence[FoldedEncoder | None] | None = None,
 ) -> list[NDArray[np.float32]]:
     """:func:`predict` of several networks on the same molecules.
@@ -96,11 +98,13 @@ class FrozenStates:
 
 
 @torch.no_grad()
-def freeze_states(network: Network, graphs: Graphs, batch_size: int = 256) -> FrozenStates | None:
+def freeze_states(
+    network: Network, graphs: Graphs, batch_size: int = 256, most_bytes: int = _CACHE_BYTES
+) -> FrozenStates | None:
     """Run the frozen part of the network's encoder over all molecules.
 
-    None when nothing is frozen, or when the states would take over 1 GB: then the frozen layers are run
-    for every batch, to the same result.
+    None when nothing is frozen, or when the states would take over ``most_bytes`` (1 GB): then the frozen
+    layers are run for every batch, to the same result.
     """
     encoder = network.encoder
     frozen, layers = encoder.frozen, encoder.config.layers
@@ -110,7 +114,7 @@ def freeze_states(network: Network, graphs: Graphs, batch_size: int = 256) -> Fr
     whole = frozen == layers + 1 and not list(network.pool.parameters())
     # With jk="last" only the topmost frozen state is ever read again.
     kept = 1 if encoder.config.jk == "last" else frozen
-    if not whole and kept * len(graphs.atoms) * encoder.config.width * 4 > _CACHE_BYTES:
+    if not whole and kept * len(graphs.atoms) * encoder.config.width * 4 > most_bytes:
         return None
     device = next(network.parameters()).device
     summaries, states = [], []
