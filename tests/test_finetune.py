@@ -101,7 +101,7 @@ def test_frozen_parts_stay_the_same_bit_for_bit_and_the_others_move(frozen: int)
     finetune(replace(task, score=lambda examples, outputs: None))
     after = task.network.state_dict()
     for name, tensor in before.items():
-        state = stage_of(name.removeprefix("gnn.")) if name.startswith("gnn.") else LAYERS + 1
+        state = stage_of(name.removeprefix("gnn."), LAYERS) if name.startswith("gnn.") else LAYERS + 1
         assert torch.equal(tensor, after[name]) == (state < frozen), name
     assert all(parameter.requires_grad for parameter in task.network.parameters())
     assert not task.network.training

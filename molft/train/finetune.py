@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +16,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from molft.chem.graphs import Graphs
-from molft.data.batch import make_batch
 from molft.errors import MolftError
 from molft.model.encoder import stage_of
-from molft.model.lora import add_updates, freeze_all_but_updates, merge_updates
+from molft.model.lora import add_updates, merge_updates
 from molft.model.network import Network
-from molft.train.anchor import Weights, add_pull, choose_share, copy_weights
-from molft.train.budget import Budget
+from molft.train.anchor import choose_share, copy_weights
 from molft.train.finetune_checkpoint import identify, read_run, restore_run, save_run
-from molft.train.lean import Lean
-from molft.train.loop import PREDICTED, FrozenStates, freeze_states, predict
+from molft.train.finetune_step import Run, take_step
+from molft.train.lean import heaviest_batch
 from molft.train.losses import ClassBalance, Loss, build_loss
 from molft.train.plan import Plan
-from molft.train.precision import half_type
-from molft.train.reading import rows_within
 from molft.train.schedule import epoch_order, split_evenly, warmup_cosine
 from molft.train.task import Examples, Progress, Score, Task
-from molft.train.ways import list_ways
 
 __all__ = ["Examples", "Progress", "Score", "Task", "finetune"]
-
-_CACHED_SHARE = 4  # of what a budget leaves free, a quarter may hold the states of a frozen part
 
 
 def finetune(
@@ -66,10 +57,9 @@ def finetune(
     if plan.rank:
         add_updates(encoder, plan.rank, task.seed)
     optimizer = torch.optim.AdamW(_groups(task.network, plan), weight_decay=plan.weight_decay, fused=True)
-    run = _Run(task, optimizer, _choose_loss(task), start)
+    run = Run(task, optimizer, _choose_loss(task), start)
     if task.budget is not None:
-        task.budget.begin()
-        run.lean = _make_lean(run, task.budget)
+        run.keep_within(task.budget, _heaviest_batch(task))
     best = _copy(task.network)
     progress = Progress()
     if begun is not None:
@@ -94,64 +84,6 @@ def finetune(
     return progress
 
 
-@dataclass
-class _Run:
-    """What the epochs of one training share; the outputs of a frozen part are kept from epoch to epoch."""
-
-    task: Task
-    optimizer: torch.optim.Optimizer
-    loss: Loss
-    start: Weights
-    frozen: int = -1
-    train: FrozenStates | None = None
-    valid: FrozenStates | None = None
-    lean: Lean | None = None
-    rows: int | None = None
-    scaler: torch.amp.GradScaler = field(default_factory=lambda: torch.amp.GradScaler(enabled=False))
-
-    def enter(self, frozen: int) -> None:
-        """Freeze what makes the first ``frozen`` states, and run it over all molecules if it wasn't yet."""
-        network = self.task.network
-        network.encoder.freeze(frozen)
-        if self.task.plan.rank and not frozen:
-            freeze_all_but_updates(network.encoder)
-        if self.frozen != frozen:
-            self.frozen, self.train = frozen, self._freeze(self.task.train.graphs)
-            self.valid = self._freeze(self.task.valid.graphs) if self._head_only() else None
-            if self.lean is not None:
-                _choose_way(self, self.lean)
-
-    def _freeze(self, graphs: Graphs) -> FrozenStates | None:
-        network, budget = self.task.network, self.task.budget
-        if budget is None or not network.encoder.frozen:
-            return freeze_states(network, graphs)
-
-        def work(some: Graphs) -> None:
-            freeze_states(network, some, len(some))
-
-        rows = rows_within(budget, graphs, work, 256)
-        return freeze_states(network, graphs, rows, min(budget.room // _CACHED_SHARE, 2**30))
-
-    def _head_only(self) -> bool:
-        return self.train is not None and self.train.summary is not None
-
-    @torch.no_grad()
-    def validate(self) -> float | None:
-        """Validation score now; where only the head is trained, from molecule vectors made once."""
-        network, valid = self.task.network, self.task.valid
-        if self.valid is not None and self.valid.summary is not None:
-            network.eval()
-            return self.task.score(valid, network.head(self.valid.summary).cpu().numpy())
-        return self.task.score(valid, self.predict(valid.graphs))
-
-    def predict(self, graphs: Graphs) -> NDArray[np.float32]:
-        """Raw outputs of the network as it is now, float32 [B, T]."""
-        network, budget = self.task.network, self.task.budget
-        if budget is not None and self.rows is None:
-            self.rows = rows_within(budget, graphs, lambda some: predict(network, some), PREDICTED)
-        return predict(network, graphs, self.rows or PREDICTED)
-
-
 def _choose_loss(task: Task) -> Loss:
     classes = task.plan.task_type == "classification"
     return build_loss(task.plan.loss, ClassBalance.of(task.train.labels) if classes else None)
@@ -161,7 +93,7 @@ def _copy(network: Network) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
-def _average(run: _Run, progress: Progress) -> None:
+def _average(run: Run, progress: Progress) -> None:
     """Mix the pre-trained weights into the encoder as far as the validation score gains."""
     task = run.task
 
@@ -184,7 +116,7 @@ def _groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
     return [*encoder, {"params": head, "base": plan.head_rate}]
 
 
-def _run_epoch(run: _Run, epoch: int) -> dict[str, Any]:
+def _run_epoch(run: Run, epoch: int) -> dict[str, Any]:
     """One pass over the training molecules and the validation score after it."""
     task, plan = run.task, run.task.plan
     # Dropout draws from torch's generator: seeded here, an epoch does not depend on how it was reached.
@@ -202,7 +134,7 @@ def _run_epoch(run: _Run, epoch: int) -> dict[str, Any]:
         factor = warmup_cosine(step, steps, max(1, round(plan.warmup * steps)), plan.floor)
         for group in run.optimizer.param_groups:
             group["lr"] = group["base"] * factor
-        total += _step(run, rows)
+        total += take_step(run, rows)
     task.network.encoder.bf16 = False  # what judges is what will answer
     return {
         "epoch": epoch + 1,
@@ -227,74 +159,11 @@ def _order(task: Task, epoch: int) -> NDArray[np.int64]:
     return rng.choice(len(labels), size=len(labels), p=chance / chance.sum()).astype(np.int64)
 
 
-def _step(run: _Run, rows: NDArray[np.int64]) -> float:
-    """One update of the weights; the loss before it."""
-    task, network = run.task, run.task.network
-    run.optimizer.zero_grad(set_to_none=True)
-    value = _learn(run, rows) if run.lean is None else run.lean.gradients(rows)
-    run.scaler.unscale_(run.optimizer)
-    if task.plan.anchor:
-        add_pull(network.encoder, run.start, task.plan.anchor)
-    nn.utils.clip_grad_norm_([p for p in network.parameters() if p.grad is not None], task.plan.clip)
-    run.scaler.step(run.optimizer)
-    run.scaler.update()
-    return value
-
-
-def _learn(run: _Run, rows: NDArray[np.int64], share: float = 1.0) -> float:
-    """Add the gradients of some molecules, which are a share of their batch; that share of the loss."""
-    task, network, frozen = run.task, run.task.network, run.train
-    device = next(network.parameters()).device
-    narrow = run.lean is not None and run.lean.autocast
-    with torch.autocast(device.type, half_type(device), enabled=narrow):
-        if frozen is not None and frozen.summary is not None:
-            outputs = network.head(frozen.summary[torch.from_numpy(rows)])
-        else:
-            batch = make_batch(task.train.graphs.take(rows)).to(device)
-            states = network.encoder.run(batch, states=frozen.of_atoms(rows) if frozen else None)
-            outputs = network.predict_from(states, batch)
-            del states  # the backward pass frees them one by one
-        outputs = outputs.float() if narrow else outputs
-    labels = torch.from_numpy(task.train.labels[rows]).to(device)
-    bounds = torch.from_numpy(task.train.bounds[rows]).to(device)
-    value = run.loss(outputs, labels, bounds) * share
-    run.scaler.scale(value).backward()
-    return float(value.detach())
-
-
-def _make_lean(run: _Run, budget: Budget) -> Lean:
-    """The steps of the run within a budget."""
-    task, known = run.task, np.isfinite(run.task.train.labels).sum(axis=1)
-
-    def share(part: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
-        # The loss is a mean over known labels; without any it is 0, whatever its share.
-        return float(known[part].sum() / max(known[rows].sum(), 1))
-
-    encoder = task.network.encoder
-    needs_scale = half_type(budget.device) == torch.float16
-    run.scaler = torch.amp.GradScaler(budget.device.type, enabled=needs_scale)
-    ways = list_ways(encoder.config.conv, task.half, task.may_halve)
-    return Lean(budget, task.network, encoder, ways, lambda rows, part: _learn(run, rows, part), share)
-
-
-def _choose_way(run: _Run, lean: Lean) -> None:
-    """Measure with the heaviest batch of all epochs; with vectors made once, nothing is to be chosen."""
-    task = run.task
-    if run.train is not None and run.train.summary is not None:
-        return
-    sizes = np.diff(task.train.graphs.atom_ptr)
-    batches = (
-        rows
-        for epoch in range(task.plan.epochs)
-        for rows in split_evenly(_order(task, epoch), task.plan.batch_size)
-    )
-    heaviest = max(batches, key=lambda rows: int(sizes[rows].sum()))
-    task.network.train()
-    task.network.encoder.dropout = task.plan.dropout
-    weights = sum(p.numel() * p.element_size() for p in task.network.parameters() if p.requires_grad)
-    # Two averages of the optimiser, if there are none yet, and the best weights so far.
-    reserve = weights * (1 if run.optimizer.state else 3)
-    lean.choose(heaviest, sizes[heaviest], reserve)
+def _heaviest_batch(task: Task) -> NDArray[np.int64]:
+    """The batch of all epochs with most atoms."""
+    orders = (_order(task, epoch) for epoch in range(task.plan.epochs))
+    batches = (rows for order in orders for rows in split_evenly(order, task.plan.batch_size))
+    return heaviest_batch(batches, np.diff(task.train.graphs.atom_ptr))
 
 
 def _judge(

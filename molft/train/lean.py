@@ -1,95 +1,104 @@
-"""Gradients of training steps within a memory budget: chosen by measuring, backed off when it was wrong."""
+"""Steps of a training within a memory budget: a way chosen by measuring, another where it was wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from molft.model.encoder import Encoder
 from molft.train.budget import Budget, Snapshot, no_trace
 from molft.train.processes import Processes
 from molft.train.resident import format_memory, is_out_of_memory
-from molft.train.running_statistics import RunningStatistics
 from molft.train.ways import Choice, Way, choose_way, step_down, too_small
 
-Rows = NDArray[np.int64]
-Learn = Callable[[Rows, float], float]
-"""Add the gradients of some molecules, their loss times a share; the loss times that share."""
+Result = TypeVar("Result")
+
+_ONE_PROCESS, _AS_ALWAYS = Processes(), Choice(Way(), 1, 0)
 
 
 @dataclass
 class Lean:
-    """How steps are computed within ``budget``; ``share`` gives that of a part in its batch."""
+    """How the gradients of a batch are computed within ``budget``.
+
+    All encoders in ``model`` are set to what was chosen. ``least`` is the smallest number of molecules that a
+    part may have. Several ``processes`` choose alike: what suits the one with the least room.
+    """
 
     budget: Budget
     model: nn.Module
-    encoder: Encoder
     ways: Sequence[Way]
-    learn: Learn
-    share: Callable[[Rows, Rows], float]
-    choice: Choice | None = None
+    least: int = 1
+    processes: Processes = _ONE_PROCESS
+    choice: Choice = _AS_ALWAYS
+
+    @property
+    def parts(self) -> int:
+        """In how many parts a batch is to be computed."""
+        return self.choice.parts
 
     @property
     def narrow(self) -> bool:
         """Whether layers are to be computed in 16 bits, which only those on a CPU do by themselves."""
-        return self._chosen.way.half and self.budget.device.type == "cpu"
+        return self.choice.way.half and self.budget.device.type == "cpu"
 
     @property
     def autocast(self) -> bool:
-        """Whether torch's autocast is to be on, which stands for 16 bits on a GPU."""
-        return self._chosen.way.half and self.budget.device.type != "cpu"
+        """Whether torch's autocast is to be on, which stands for 16 bits elsewhere."""
+        return self.choice.way.half and self.budget.device.type != "cpu"
 
-    def choose(self, heaviest: Rows, atoms: NDArray[np.integer], reserve: int) -> None:
-        """Measure and choose a way for batches no heavier than that of ``heaviest`` molecules.
+    def choose(self, work: Callable[[int], object], atoms: NDArray[np.integer], reserve: int) -> None:
+        """Measure and choose a way.
 
-        Shapes: heaviest int64 [B], atoms int [B], those of each. ``reserve`` bytes are kept free.
+        ``work(n)`` computes the gradients of the first n molecules of the heaviest batch there is, in one
+        part; ``atoms`` int [B] are those of its molecules. ``reserve`` bytes are kept free.
         """
 
-        def work(way: Way, number: int) -> None:
+        def attempt(way: Way, number: int) -> None:
             self._use(Choice(way, 1, 0))
             with no_trace(self.model, self.budget.device):
-                self.learn(heaviest[:number], 1.0)
+                work(number)
 
-        self._use(choose_way(self.budget, self.ways, atoms, work, reserve))
+        choice = choose_way(self.budget, self.ways, atoms, attempt, reserve, self.least)
+        self._use(self._agree(choice))
 
-    def gradients(self, rows: Rows) -> float:
-        """Add the gradients of a batch; its loss. Where memory runs out, the next way is taken."""
+    def attempt(self, gradients: Callable[[], Result], batch: int) -> Result:
+        """What ``gradients`` gives, which adds those of a batch of so many molecules.
+
+        Where memory runs out, the next way is taken and the batch computed again, as if it had not been
+        begun; where more was held than the budget, from the next batch on. With nothing left to take, the
+        first is a :class:`MolftError`.
+        """
+        device = self.budget.device
         while True:
-            before = Snapshot(self.model, self.budget.device)
-            try:
-                loss = self._learn_parts(rows)
-                break
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-            # Outside the handler: the error held all tensors of the step.
+            before = Snapshot(self.model, device)
+            result = self._try(gradients)
+            if not self.processes.any(result is None, device) and result is not None:
+                if self.processes.any(self.budget.exceeded(), device):
+                    self._back_off(batch)
+                return result[0]
             before.restore()
             self.model.zero_grad(set_to_none=True)
-            if not self._back_off(len(rows)):
-                raise too_small(self.budget)
-        if self.budget.exceeded():
-            self._back_off(len(rows))
-        return loss
+            if not self._back_off(batch):
+                raise too_small(self.budget, self.least)
 
-    def _learn_parts(self, rows: Rows) -> float:
-        parts = min(self._chosen.parts, len(rows))
-        if parts == 1:
-            return self.learn(rows, 1.0)
-        statistics, loss = RunningStatistics(self.model), 0.0
-        for part in np.array_split(rows, parts):
-            loss += self.learn(part, self.share(part, rows))
-            statistics.end_part()
-        statistics.end_step(parts, Processes())
-        return loss
+    def _try(self, gradients: Callable[[], Result]) -> tuple[Result] | None:
+        """The result; None where memory ran out. The error, which holds all tensors of the step, is gone."""
+        try:
+            return (gradients(),)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
 
     def _back_off(self, batch: int) -> bool:
         """Take the next way and tell it; False where there is none."""
-        lower = step_down(self.ways, self._chosen, batch)
+        lower = step_down(self.ways, self.choice, batch, self.least)
         if lower is None:
             return False
         size = format_memory(self.budget.size)
@@ -97,13 +106,30 @@ class Lean:
         self._use(lower)
         return True
 
-    @property
-    def _chosen(self) -> Choice:
-        return self.choice or Choice(self.ways[0], 1, 0)
+    def _agree(self, choice: Choice) -> Choice:
+        """The most careful choice of all processes."""
+        if self.processes.size == 1:
+            return choice
+        own = torch.zeros(self.processes.size, 2, device=self.budget.device)
+        own[self.processes.rank] = torch.tensor([self.ways.index(choice.way), choice.parts])
+        self.processes.sum([own])
+        way, parts = (int(number) for number in own.amax(dim=0))
+        return Choice(self.ways[way], parts, choice.peak)
 
     def _use(self, choice: Choice) -> None:
         self.choice = choice
-        self.encoder.keeping = choice.way.keeping
-        self.encoder.bf16 = self.narrow
+        for encoder in self.model.modules():
+            if isinstance(encoder, Encoder):
+                encoder.keeping, encoder.bf16 = choice.way.keeping, self.narrow
         if self.budget.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def heaviest_batch(batches: Iterable[NDArray[np.int64]], sizes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """That of the batches whose molecules have most atoms together; ``sizes`` int [B] are those of all."""
+    return max(batches, key=lambda rows: int(sizes[rows].sum()))
+
+
+def bytes_of(parameters: Iterable[Tensor]) -> int:
+    """What they take in memory."""
+    return sum(p.numel() * p.element_size() for p in parameters)
