@@ -61,6 +61,9 @@ def node_finetune(
     normalise: Annotated[
         Normalise, typer.Option(help="auto: rows of sparse or whole numbers, else columns.")
     ] = Normalise.auto,
+    baselines: Annotated[
+        bool, typer.Option(help="Also score logistic regressions on the same split.")
+    ] = True,
     network_key: Key = None,
     attributes_key: Key = None,
     labels_key: Key = None,
@@ -88,6 +91,7 @@ def node_finetune(
             batch_size=batch_size,
             rate=learning_rate,
             normalise=normalise.value,
+            baselines=baselines,
             seed=seed,
             device=find_device(device),
             memory=None if memory is None else parse_memory(memory),

@@ -18,8 +18,10 @@ def adjacency(pairs: list[tuple[int, int]] = PAIRS, size: int = 8) -> sp.csr_mat
 
 def small_network() -> Network:
     """Eight nodes, six words, two classes; node 7 has neither links nor words, node 3 no label."""
-    words = np.array([[1, 2, 0, 0, 0, 0], [0, 1, 0, 3, 0, 0], [1, 0, 0, 0, 0, 1], [0, 0, 0, 0, 2, 0],
-                      [0, 0, 1, 1, 1, 0], [0, 0, 0, 0, 1, 1], [1, 0, 0, 0, 0, 0], [0] * 6], np.uint8)  # fmt: skip
+    uses = {(0, 0): 1, (0, 1): 2, (1, 1): 1, (1, 3): 3, (2, 0): 1, (2, 5): 1, (3, 4): 2, (4, 2): 1, (4, 3): 1,
+            (4, 4): 1, (5, 4): 1, (5, 5): 1, (6, 0): 1}  # fmt: skip
+    words = np.zeros((8, 6), np.uint8)
+    words[tuple(np.array(list(uses)).T)] = list(uses.values())
     return make_network(adjacency(), sp.csr_matrix(words), [0, 0, 1, -1, 1, 1, 0, 1])
 
 

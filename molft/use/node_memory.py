@@ -59,7 +59,7 @@ def _inference_bytes(network: Network, config: NodeConfig, rows: int) -> int:
     states = 2 * paths * network.nodes * config.width * 4
     links = rows * (len(network.neighbours) / max(network.nodes, 1) + 1)
     chunk = links * _LINK_BYTES + rows * config.width * 4 * 8
-    smoothing = len(network.neighbours) * 16 + network.nodes * (16 + config.classes * 4 * 6)
+    smoothing = len(network.neighbours) * 12 + network.nodes * (16 + config.classes * 4 * 6)
     return int(max(states + chunk, smoothing))
 
 

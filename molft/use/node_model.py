@@ -18,7 +18,7 @@ from molft.files import read_json, write_json
 from molft.model.node_network import NodeConfig, NodeNetwork
 from molft.model.weights import check_fit, read_tensors, write_tensors
 from molft.train.nodes import Progress, infer
-from molft.use.node_scores import mean_matrix
+from molft.use.node_scores import link_matrix
 
 FORMAT = "molft-nodes-1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -119,9 +119,10 @@ def smooth(
     if known is not None and len(known):
         rows = graph.labels[known].astype(np.float32)
         first[known] = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1) if _add_up(answers) else rows
-    mean, out = mean_matrix(graph), first
+    links, out = link_matrix(graph), first
+    shares = (share / (np.diff(graph.starts) + 1)).astype(np.float32)[:, None]
     for _ in range(_SMOOTHING_STEPS):
-        out = share * (mean @ out) + (1 - share) * first
+        out = shares * (links @ out + out) + (1 - share) * first
     return out
 
 

@@ -20,7 +20,7 @@ SCORES = ("accuracy", "weighted_f1", "micro_f1", "macro_f1")
 BASELINES = {"attributes": 0, "attributes over two hops": 2}
 
 # Entries of the averaged attributes from which on the simple answers would cost more than the network.
-_MOST_ENTRIES = 50_000_000
+_MOST_ENTRIES = 10_000_000
 
 Answers = NDArray[np.uint8]
 
@@ -97,18 +97,17 @@ def fit_baseline(
 def averaged_attributes(network: Network, hops: int) -> Any:  # noqa: ANN401  (a SciPy matrix or an array)
     """Attributes averaged ``hops`` times over a node and its neighbours, float64 [N, F], sparse or dense."""
     rows = network.attributes.astype(np.float64)
-    mean = mean_matrix(network)
+    links, shares = link_matrix(network), 1.0 / (np.diff(network.starts) + 1)
     for _ in range(hops):
-        rows = mean @ rows
+        total = links @ rows + rows
+        rows = sp.diags_array(shares) @ total if sp.issparse(total) else shares[:, None] * total
     return rows
 
 
-def mean_matrix(network: Network) -> Any:  # noqa: ANN401
-    """The matrix that averages over a node and its neighbours, SciPy CSR float32 [N, N]."""
-    size, links = network.nodes, network.neighbours
-    ones = np.ones(len(links), np.float32)
-    matrix = sp.csr_matrix((ones, links, network.starts), (size, size)) + sp.eye_array(size, dtype=np.float32)
-    return sp.diags_array((1.0 / (np.diff(network.starts) + 1)).astype(np.float32)) @ matrix
+def link_matrix(network: Network) -> Any:  # noqa: ANN401
+    """The adjacency matrix, SciPy CSR float32 [N, N]."""
+    parts = (np.ones(len(network.neighbours), np.float32), network.neighbours, network.starts)
+    return sp.csr_matrix(parts, (network.nodes, network.nodes))
 
 
 def _entries(network: Network, hops: int) -> float:
