@@ -10,11 +10,13 @@ import typer
 
 from molft.command import (
     Device,
+    Memory,
     Precision,
     PrecisionName,
     Resume,
     Seed,
     Workers,
+    count_bytes,
     count_cores,
     find_device,
     friendly_errors,
@@ -49,8 +51,11 @@ Rate = Annotated[float, typer.Option(min=0.0)]
 Sample = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the rows to use.")]
 Elements = Annotated[str, typer.Option(help="Only molecules of these, as C,N,O,S.  [default: all]")]
 Atoms = Annotated[int, typer.Option(min=1, help="Heavy atoms of a molecule.")]
-Labels = Annotated[Path | None, typer.Option(help="Table with labels, for the objective labels.")]
-LabelColumns = Annotated[str, typer.Option(help="a,b,c or CHEMBL*; found if not given.")]
+Labels = Annotated[
+    list[Path] | None,
+    typer.Option(help="Table with labels, for the objective labels; may be given several times."),
+]
+LabelColumns = Annotated[str, typer.Option(help="a,b,c or CHEMBL*,!CHEMBL4822; found if not given.")]
 LeaveOut = Annotated[
     bool,
     typer.Option("--leave-out-benchmarks", help="Drop MoleculeNet's test molecules; always with labels."),
@@ -81,6 +86,7 @@ def pretrain(
     leave_out_benchmarks: LeaveOut = False,
     data_dir: DataDir = None,
     precision: Precision = PrecisionName.auto,
+    memory: Memory = None,
     device: Device = "auto",
     seed: Seed = 0,
     workers: Workers = None,
@@ -114,7 +120,7 @@ def pretrain(
             elements=_names(elements),
             fewest_atoms=fewest_atoms,
             most_atoms=most_atoms,
-            labels=labels,
+            labels=tuple(labels or ()),
             label_columns=_names(label_columns),
             leave_out_benchmarks=leave_out_benchmarks,
             data_dir=data_dir,
@@ -122,7 +128,15 @@ def pretrain(
         )
         where, reporter = find_device(device), ConsoleReporter()
         pretrain_on_files(
-            corpus, out, config, options, init=init, device=where, resume=resume, reporter=reporter
+            corpus,
+            out,
+            config,
+            options,
+            init=init,
+            device=where,
+            memory=count_bytes(memory),
+            resume=resume,
+            reporter=reporter,
         )
 
 

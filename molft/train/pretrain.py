@@ -10,8 +10,8 @@ computes these parts one after the other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from molft.data.packed_corpus import open_corpus
 from molft.errors import MolftError
 from molft.files import sha256
 from molft.model.encoder import Encoder
+from molft.train.budget import Budget
 from molft.train.checkpoint import (
     load_checkpoint,
     optimizer_state,
@@ -33,20 +34,23 @@ from molft.train.checkpoint import (
 )
 from molft.train.encoders import new_encoder
 from molft.train.interruption import Interruption, catch_sigterm
+from molft.train.lean import Lean, bytes_of, heaviest_batch
 from molft.train.objectives.joint import Pretraining
-from molft.train.precision import choose_autocast, choose_half
+from molft.train.precision import choose_autocast, choose_half, may_halve
 from molft.train.pretrain_config import OBJECTIVES, PretrainConfig
 from molft.train.pretrain_data import PretrainData, divide, target_arrays
 from molft.train.processes import Processes
 from molft.train.reports import append_report, forget_reports
 from molft.train.running_statistics import RunningStatistics
 from molft.train.schedule import epoch_order, split_evenly, warmup_cosine
+from molft.train.ways import list_ways
 
 __all__ = ["OBJECTIVES", "PretrainConfig", "Pretraining", "pretrain", "target_arrays"]
 
 REPORTS = "metrics.jsonl"
 _CHECKPOINT = "checkpoint.safetensors"
 _CLIP = 5.0
+_REPORTED = 512  # held-out molecules that are scored at a time
 _ONE_PROCESS = Processes()
 _CPU = torch.device("cpu")
 
@@ -74,10 +78,15 @@ class _Run:
     device: torch.device
     processes: Processes
     step: int = 0
+    lean: Lean | None = None
+    parts: int = 1
+    reported: int = _REPORTED
 
     @property
     def config(self) -> PretrainConfig:
-        return self.model.config
+        """The options; what a budget makes of the parts of a step is among them."""
+        config = self.model.config
+        return config if self.lean is None else replace(config, parts=self.parts * self.lean.parts)
 
     @property
     def per_epoch(self) -> int:
@@ -100,12 +109,14 @@ def pretrain(
     on_report: Report | None = None,
     device: torch.device = _CPU,
     processes: Processes = _ONE_PROCESS,
+    budget: Budget | None = None,
 ) -> Encoder:
     """Train on the store and return the encoder; ``directory`` receives checkpoint and ``metrics.jsonl``.
 
     ``init`` is an encoder to start from (it may be changed). A finished or begun run in ``directory`` is
     refused unless ``resume``; then it continues. Asked to stop (SIGTERM), the run saves and raises
-    :class:`MolftError`.
+    :class:`MolftError`. Within a ``budget`` steps are computed as :mod:`molft.train.ways` says; parts that
+    takes are entered into the checkpoint's options, and a run that goes on within a budget starts from them.
     """
     data = divide(open_corpus(store), config.objectives, config.seed)
     if config.parts % processes.size:
@@ -116,14 +127,23 @@ def pretrain(
             module.bf16 = choose_half(config.precision, device, config.conv)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     run = _Run(data, model, optimizer, directory, sha256(store / "store.json"), device, processes)
+    if budget is not None:
+        budget.begin()
+        half = any(module.bf16 for module in model.modules() if isinstance(module, Encoder))
+        half = half or choose_autocast(config.precision, device)
+        ways = list_ways(config.conv, half, may_halve(config.precision, device, config.conv))
+        run.lean = Lean(budget, model, ways, 2, processes)
+    run.parts = config.parts
     run.step = _restore(run, resume)
+    if run.lean is not None:
+        _choose_way(run, run.lean)
     if processes.rank == 0:
         directory.mkdir(parents=True, exist_ok=True)
         forget_reports(directory / REPORTS, run.step)
     with catch_sigterm() as interruption:
         _train(run, Pace(checkpoint_every_s, report_every, on_report), interruption)
     model.eval()
-    model.encoder.bf16 = False
+    model.encoder.bf16, model.encoder.keeping = False, "all"
     return model.encoder
 
 
@@ -152,6 +172,8 @@ def _restore(run: _Run, resume: bool) -> int:
             f"{path.parent} holds a run already; continue it with --resume or choose another place"
         )
     tensors, facts = load_checkpoint(path)
+    if run.lean is not None:
+        run.parts = int(facts["config"]["parts"])
     if facts["config"] != run.config.to_json():
         raise MolftError(
             f"{path.parent} was begun with other options: {facts['config']}, now {run.config.to_json()}"
@@ -187,6 +209,25 @@ def _train(run: _Run, pace: Pace, interruption: Interruption) -> None:
                 )
 
 
+def _choose_way(run: _Run, lean: Lean) -> None:
+    """Measure with the heaviest step, and how many held-out molecules can be scored at a time."""
+    data, config = run.data, run.config
+    sizes = np.diff(data.corpus.graphs.atom_ptr)
+    orders = (data.train[epoch_order(len(data.train), config.seed, e)] for e in range(config.epochs))
+    batches = (rows for order in orders for rows in split_evenly(order, config.batch_size))
+    rows = np.array_split(heaviest_batch(batches, sizes), run.parts)[0]
+
+    def learn(number: int) -> None:
+        run.model.train()
+        _learn(run, rows[:number], torch.Generator(run.device).manual_seed(0))
+
+    trained = bytes_of(run.model.parameters())
+    lean.choose(learn, sizes[rows], 0 if run.optimizer.state else 2 * trained)
+    held = data.held_out[:_REPORTED]
+    found = lean.budget.most(sizes[held], lambda number: _score(run, [held[:number]]))
+    run.reported = max(1, found.molecules)
+
+
 def _take_step(run: _Run, rows: NDArray[np.int64]) -> float:
     """Train on the molecules ``rows``; the loss, as the weighted sum over objectives."""
     config, processes = run.config, run.processes
@@ -195,6 +236,22 @@ def _take_step(run: _Run, rows: NDArray[np.int64]) -> float:
         group["lr"] = config.learning_rate * factor
     run.model.train()
     run.optimizer.zero_grad(set_to_none=True)
+    if run.lean is None:
+        loss, statistics, parts = _learn_parts(run, rows)
+    else:
+        loss, statistics, parts = run.lean.attempt(lambda: _learn_parts(run, rows), len(rows) // run.parts)
+    processes.sum_gradients(run.model)
+    statistics.end_step(parts, processes)
+    processes.sum([loss])
+    nn.utils.clip_grad_norm_(run.model.parameters(), _CLIP)
+    run.optimizer.step()
+    run.step += 1
+    return loss.item()
+
+
+def _learn_parts(run: _Run, rows: NDArray[np.int64]) -> tuple[torch.Tensor, RunningStatistics, int]:
+    """Add the gradients of this process's parts of a step; their loss and statistics, and how many in all."""
+    config, processes = run.config, run.processes
     loss = torch.zeros(1, device=run.device)
     statistics = RunningStatistics(run.model)
     pieces = np.array_split(rows, config.parts)
@@ -203,13 +260,7 @@ def _take_step(run: _Run, rows: NDArray[np.int64]) -> float:
         if len(pieces[number]):
             loss += _learn(run, pieces[number], torch.Generator(run.device).manual_seed(seed))
         statistics.end_part()
-    processes.sum_gradients(run.model)
-    statistics.end_step(config.parts, processes)
-    processes.sum([loss])
-    nn.utils.clip_grad_norm_(run.model.parameters(), _CLIP)
-    run.optimizer.step()
-    run.step += 1
-    return loss.item()
+    return loss, statistics, config.parts
 
 
 def _learn(run: _Run, rows: NDArray[np.int64], generator: torch.Generator) -> torch.Tensor:
@@ -241,19 +292,25 @@ def _report(run: _Run, loss: float, rate: float, on_report: Report | None) -> No
         "epoch": run.step / run.per_epoch,
         "molecules_per_s": rate,
     }
+    if run.lean is not None:
+        facts["parts"] = run.config.parts
     append_report(run.directory / REPORTS, facts)
     if on_report:
         on_report(facts)
 
 
-@torch.no_grad()
 def _held_out_scores(run: _Run) -> dict[str, float]:
     """Mean loss and score of each objective over the molecules kept aside."""
+    return _score(run, split_evenly(run.data.held_out, run.reported))
+
+
+@torch.no_grad()
+def _score(run: _Run, batches: Sequence[NDArray[np.int64]]) -> dict[str, float]:
     run.model.eval()
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     generator = torch.Generator(run.device).manual_seed(1)
-    for rows in split_evenly(run.data.held_out, 512):
+    for rows in batches:
         batch, targets = run.data.load(rows, run.device)
         with _autocast(run):
             results = run.model(batch, targets, generator)

@@ -17,13 +17,14 @@ import torch
 from rdkit import Chem, rdBase
 
 import molft
-from molft.data.assay_labels import LabelTable, read_label_table
+from molft.data.assay_labels import LabelTable, read_label_tables
 from molft.data.benchmark_leakage import benchmark_molecules
 from molft.data.corpus import LARGEST_ATOMS, CorpusCounts, Filters, pack_corpus
 from molft.errors import MolftError
 from molft.files import read_json, sha256, write_json
 from molft.model.encoder import Encoder
 from molft.model.weights import WEIGHTS, load_encoder_files, save_encoder
+from molft.train.budget import Budget
 from molft.train.pretrain import REPORTS, pretrain
 from molft.train.pretrain_config import PretrainConfig
 from molft.train.pretrain_data import target_arrays
@@ -38,7 +39,7 @@ _CURVES = "metrics.png"
 class CorpusOptions:
     """What becomes of the files before training.
 
-    elements: symbols that may occur; none for all. labels: a table for the objective "labels", whose
+    elements: symbols that may occur; none for all. labels: tables for the objective "labels", whose
     ``label_columns`` are patterns. leave_out_benchmarks: drop what MoleculeNet's splits validate and test on;
     with labels that is always done.
     """
@@ -48,7 +49,7 @@ class CorpusOptions:
     elements: tuple[str, ...] = ()
     fewest_atoms: int = 1
     most_atoms: int = LARGEST_ATOMS
-    labels: Path | None = None
+    labels: tuple[Path, ...] = ()
     label_columns: tuple[str, ...] = ()
     leave_out_benchmarks: bool = False
     data_dir: Path | None = None
@@ -63,13 +64,15 @@ def pretrain_on_files(
     *,
     init: Path | None = None,
     device: str = "cpu",
+    memory: int | None = None,
     resume: bool,
     reporter: Reporter,
 ) -> None:
     """Pack the files (once), pre-train, and write the encoder to ``directory/encoder``.
 
     ``config.parts`` counts for each process; ``init`` is an encoder folder to start from. An interrupted run
-    continues with ``resume``; the packed store is reused as it is.
+    continues with ``resume``; the packed store is reused as it is. ``memory`` is what training may hold, in
+    bytes (:mod:`molft.train.ways`); None: as much as it takes.
     """
     _check(paths, config, options)
     processes, own = join_processes(device)
@@ -82,16 +85,17 @@ def pretrain_on_files(
         processes.wait()
         config = replace(config, parts=config.parts * processes.size)
         encoder, config = _begin_from(init, config)
-        _train(directory, config, encoder, own, processes, resume, reporter)
+        budget = None if memory is None else Budget(memory, own, reporter.line)
+        _train(directory, config, encoder, own, processes, budget, resume, reporter)
     finally:
         leave_processes()
 
 
 def _check(paths: Sequence[Path], config: PretrainConfig, options: CorpusOptions) -> None:
-    for path in [*paths, *([options.labels] if options.labels else [])]:
+    for path in [*paths, *options.labels]:
         if not path.exists():
             raise MolftError(f"{path}: there is no such file")
-    if ("labels" in config.objectives) != (options.labels is not None):
+    if ("labels" in config.objectives) != bool(options.labels):
         raise MolftError("the objective 'labels' and a table of labels (--labels) need each other")
 
 
@@ -117,6 +121,7 @@ def _train(
     init: Encoder | None,
     device: torch.device,
     processes: Processes,
+    budget: Budget | None,
     resume: bool,
     reporter: Reporter,
 ) -> None:
@@ -139,6 +144,7 @@ def _train(
             on_report=tell,
             device=device,
             processes=processes,
+            budget=budget,
         )
     finally:
         if processes.rank == 0 and _last_report(directory):
@@ -220,7 +226,7 @@ def _identity(paths: Sequence[Path], options: CorpusOptions, seed: int) -> dict[
     """What must not change between a run and its continuation."""
     chosen = {name: value for name, value in asdict(options).items() if name not in ("workers", "data_dir")}
     files = {path.name: sha256(path) for path in paths}
-    chosen["labels"] = sha256(options.labels) if options.labels else None
+    chosen["labels"] = [sha256(path) for path in options.labels] or None
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
     return {"files": files, "seed": seed} | plain
 
@@ -248,10 +254,11 @@ def _atomic_numbers(symbols: Sequence[str]) -> frozenset[int]:
 
 
 def _labels(options: CorpusOptions, reporter: Reporter) -> LabelTable | None:
-    if options.labels is None:
+    if not options.labels:
         return None
-    table = read_label_table(options.labels, options.label_columns)
-    reporter.line(f"labels: {len(table.tasks)} tasks, {len(table.smiles)} rows in {options.labels.name}")
+    table = read_label_tables(options.labels, options.label_columns)
+    files = ", ".join(path.name for path in options.labels)
+    reporter.line(f"labels: {len(table.tasks)} tasks, {len(table.smiles)} different SMILES in {files}")
     return table
 
 
