@@ -6,19 +6,24 @@ The other place that answers is a Ray cluster (:mod:`molft.use.ray_engine`); wha
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from molft.chem.prepare import Block, Recipe, prepare
 from molft.chem.worker import map_blocks
 from molft.errors import MolftError, Rejected
+
+_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,27 @@ def answer_block(question: Question, block: Block) -> Answered:
 
 
 def answer_here(question: Question, blocks: Iterator[list[str]], workers: int | None) -> Iterator[Answered]:
-    """Answer block by block, in order: ``workers`` processes read the molecules, this one has the network.
+    """Answer block by block, in order: ``workers`` processes read the molecules, this one has the networks.
 
-    None for as many as this process may use cores; 0 for none.
+    None for as many processes as this one may use cores; 0 for none. As many threads (at least one, at most
+    eight, for the memory that each needs) run a block each, on one core: the rounding of a product depends
+    on how many threads share it, so that otherwise another machine would give other bytes.
     """
     count = _cores() if workers is None else workers
-    for block in map_blocks(partial(prepare, recipe=question.recipe), blocks, count):
-        yield answer_block(question, block)
+    prepared = map_blocks(partial(prepare, recipe=question.recipe), blocks, count)
+    threads, pending = min(max(count, 1), _MOST_THREADS), deque[Future[Answered]]()
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, "molft-network", torch.set_num_threads, (1,))
+    try:
+        for block in prepared:
+            pending.append(pool.submit(answer_block, question, block))
+            if len(pending) > threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)
 
 
 def _cores() -> int:

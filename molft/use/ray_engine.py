@@ -92,6 +92,7 @@ def _open(reference: Any) -> tuple[Question, Callable[[Sequence[str]], Block]]: 
             f"the Ray node {ray.util.get_node_ip_address()} has {', '.join(other)}: its numbers could "
             "differ; install the same versions on every node"
         )
+    torch.set_num_threads(1)  # as on one machine (answer_here), for the same bytes
     if ray.get_gpu_ids() and torch.cuda.is_available():
         for network in question.networks:
             network.to("cuda")

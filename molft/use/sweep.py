@@ -45,8 +45,9 @@ class Progress(Protocol):
 class Job:
     """From which library to which file, and how.
 
-    Numbers of one molecule agree to rounding whatever ``block_rows`` is, and to the bit whatever ``workers``.
-    With ``ray`` the tasks of that cluster answer, else processes of this machine.
+    Numbers of one molecule agree to rounding whatever ``block_rows`` is, and to the bit, on one kind of
+    processor, whatever ``workers`` and ``ray`` are. With ``ray`` the tasks of that cluster answer, else
+    processes of this machine.
     """
 
     library: Given
