@@ -107,9 +107,9 @@ def test_with_labels_benchmarks_are_left_out(
     smiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "benchmark_molecules", lambda **_: hold_out(pyridines(5)))
-    options = replace(OPTIONS, labels=labelled(tmp_path / "labels.csv"))
+    options = replace(OPTIONS, labels=(labelled(tmp_path / "labels.csv"),))
     lines = run([smiles], tmp_path / "run", options, objectives={"labels": 1.0, "masking": 1.0})
-    assert lines[0] == "labels: 1 tasks, 40 rows in labels.csv"
+    assert lines[0] == "labels: 1 tasks, 40 different SMILES in labels.csv"
     assert lines[1] == "to be left out: 5 fragments of benchmarks' test molecules"
     record = json.loads((tmp_path / "run" / "corpus.json").read_text())
     assert record["filtered"] == {"held out": 10}  # five of the table, the same five of the corpus
@@ -145,9 +145,9 @@ def test_a_second_stage_begins_from_the_first(smiles: Path, tmp_path: Path) -> N
     [
         (replace(OPTIONS, elements=("C", "Xx")), {}, "'Xx' is no element"),
         (OPTIONS, {"objectives": {"labels": 1.0}}, "need each other"),
-        (replace(OPTIONS, labels=Path(__file__)), {}, "need each other"),
+        (replace(OPTIONS, labels=(Path(__file__),)), {}, "need each other"),
         (
-            replace(OPTIONS, labels=Path("nowhere.csv")),
+            replace(OPTIONS, labels=(Path("nowhere.csv"),)),
             {"objectives": {"labels": 1.0}},
             "nowhere.csv: there is no",
         ),

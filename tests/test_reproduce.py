@@ -65,6 +65,16 @@ def test_protocol_molft(data: Path, encoder: Path, tmp_path: Path) -> None:
     assert all(found["test"] > 0 for found in record["scores"].values())
 
 
+def test_epochs_are_chosen_by_the_metric_of_the_set(
+    data: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A lab's table with so rare a class would be judged by PR-AUC.
+    monkeypatch.setattr("molft.use.fitting.ClassBalance.minority", 0.01)
+    setting = Setting("molft", str(encoder), epochs=1, ensemble_size=1, trees=5)
+    (record,) = reproduce(["bace"], tmp_path / "out", setting, seeds=1, data_dir=data)
+    assert (record["metric"], record["plan"]["select"]) == ("roc_auc", "roc_auc")
+
+
 def test_the_files_and_the_same_numbers_twice(data: Path, snap: Setting, tmp_path: Path) -> None:
     first = reproduce(["bace", "esol"], tmp_path / "a", snap, seeds=2, data_dir=data)
     again = reproduce(["bace", "esol"], tmp_path / "b", snap, seeds=2, data_dir=data)

@@ -53,6 +53,8 @@ def infer_targets(
 ) -> Labels:
     """Read the ``wanted`` label columns (``CHEMBL*`` means all that start so); with none, find them.
 
+    In ``["CHEMBL*", "!CHEMBL4822"]`` the second takes one of them away again.
+
     Candidates are the columns of classes or numbers that are neither identifiers nor constant. If all are
     classes, all are tasks; a single candidate is the task; anything else is a :class:`MolftError` that lists
     the candidates. So are an absent or empty column, classes mixed with numbers, and a column of which more
@@ -79,9 +81,12 @@ def infer_targets(
 
 
 def _expand(wanted: Sequence[str], names: list[str]) -> list[str]:
-    """The columns that were asked for, each once; a name with ``*`` or ``?`` is a pattern."""
+    """The columns that were asked for, each once: ``*`` and ``?`` make patterns, ``!`` takes away."""
     expanded: dict[str, None] = {}
     for pattern in wanted:
+        if pattern.startswith("!") and pattern not in names:
+            expanded = {name: None for name in expanded if not fnmatchcase(name, pattern[1:])}
+            continue
         found = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
         if not found:
             raise MolftError(f"no label column {pattern!r}; {suggest(pattern, names)}")

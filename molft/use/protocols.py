@@ -178,10 +178,14 @@ def _part_scores(data: BenchmarkData, predictions: dict[str, NDArray[np.float64]
 
 
 def _run_molft(data: BenchmarkData, setting: Setting, seed: int, folder: Path, tell: Tell) -> dict[str, Any]:
-    """As ``molft finetune`` does with a table: plan, ensemble, forest, and the answer validation chooses."""
+    """As ``molft finetune`` does with a table: plan, ensemble, forest, and the answer validation chooses.
+
+    But epochs and answer are chosen by the metric that the set is scored by, which a lab's table has not.
+    """
     options = setting.options(seed)
     encoder, card = starting_encoder(setting, seed)
     about, plan = plan_model(data.data, encoder, card, options, Silent())
+    plan = replace(plan, select=data.metric)
     trials = 1 if plan.loss == "focal" else 0  # where the focal loss has to beat cross-entropy first
     reporter = _EpochCounter((about.members + trials) * plan.epochs, tell)
     fitted = fit(data.data, encoder, about, plan, folder, options, reporter)
