@@ -1,84 +1,119 @@
-"""Peak memory and rate of a screen as the library grows: the memory must not grow with it.
+"""Memory of every process of a screen over time, as the library grows: it must not grow with it.
 
-    python -m tests.benchmarks.screen_memory [--model DIR] [--rows 10000,100000] [--workers 2]
+    python -m tests.benchmarks.screen_memory [--rows 10000,100000] [--workers 2] [--members 1]
+        [--model DIR] [--curve data/results/screen_memory]
 
-The library is RDKit's own first_5K.smi over and over. Without a model, one of the default shape with random
-weights and no forest is made. Each size runs in a fresh process; the memory told is that of the screening
-process (a worker has no state between blocks and is limited to 4 GiB by itself).
-
-Measured on two busy cores: 398 MB at 10,000 and 401 MB at 100,000 rows with a network
-of two layers of width 16; 458 MB at 2,000 and 459 MB at 10,000 rows with one of the default shape.
+The library is what MOLFT_DATA holds of vendors' compounds and of corpora, shuffled, and again from the first
+if that is not enough (RDKit's own first_5K.smi without MOLFT_DATA). Without a model, one of the shipped
+encoder with a random head is made, of --members networks. Each size is one ``molft screen``, CSV to CSV; once
+a second the resident memory of its process and of each child is noted. Printed are the peak of the screening
+process and of the largest child, by how much the screening process grew from the first tenth of the time to
+the last, and rows a second with start-up. --curve keeps all that was noted as CSV, and draws it as PNG.
 """
 
 import argparse
-import resource
+import csv
 import subprocess
 import sys
 import tempfile
-from itertools import cycle, islice
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from rdkit import RDConfig
+import psutil
 
-SOURCE = Path(RDConfig.RDDataDir) / "NCI" / "first_5K.smi"
+from tests.benchmarks.screen_inputs import ALL, save_model, write_library
+
+EVERY_S = 1.0
 
 
-def make_model(folder: Path) -> Path:
-    """A model of the default shape; its numbers mean nothing."""
-    import torch
+class Sample(NamedTuple):
+    """Resident memory of one process at one moment of a screen."""
 
-    from molft.chem.prepare import Recipe
-    from molft.train.encoders import new_encoder
-    from molft.use.model import About, Model, build_network
+    rows: int
+    seconds: float
+    process: str
+    megabytes: float
 
-    torch.manual_seed(0)
-    encoder = new_encoder("ogb")
-    about = About(
-        tasks=("active",),
-        task_type="classification",
-        answer="network",
-        recipe=Recipe(),
-        encoder=encoder.config,
-        readout="mean",
-        head="linear",
-        members=1,
-        centre=(0.0,),
-        scale=(1.0,),
-        thresholds=(0.5,),
-        facts={},
+
+def watch(command: list[str], rows: int) -> Iterator[Sample]:
+    """Run a command and tell the memory of its processes until it ends; a failure is an error."""
+    started = time.monotonic()
+    running = psutil.Popen(command, stdout=subprocess.DEVNULL)
+    names = {running.pid: "screen"}
+    while running.poll() is None:
+        for process in [running, *running.children(recursive=True)]:
+            try:
+                size = process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+            name = names.setdefault(process.pid, f"reader {len(names)}")
+            yield Sample(rows, time.monotonic() - started, name, size / 2**20)
+        time.sleep(EVERY_S)
+    if running.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {running.returncode}")
+
+
+def tell(samples: list[Sample]) -> str:
+    """One line of the table."""
+    names = list(dict.fromkeys(sample.process for sample in samples))
+    peaks = {name: max(s.megabytes for s in samples if s.process == name) for name in names}
+    seconds = samples[-1].seconds
+    main = [sample for sample in samples if sample.process == "screen"]
+    early = max((s.megabytes for s in main if s.seconds <= seconds / 10), default=0.0)
+    late = max(s.megabytes for s in main if s.seconds >= seconds * 0.9)
+    readers = max((peak for name, peak in peaks.items() if name != "screen"), default=0.0)
+    rows = samples[0].rows
+    return (
+        f"{rows:>10} {peaks['screen']:>10.0f} {readers:>10.0f} {late - early:>+10.0f} {rows / seconds:>8.0f}"
     )
-    Model(about, [build_network(about, encoder)], None).save(folder)
-    return folder
 
 
-def measure(model: str, library: str, output: str, workers: int) -> None:
-    """Screen once and print what it took."""
-    from molft.use.screen import screen
+def keep(samples: list[Sample], path: Path) -> None:
+    """The samples as ``path``.csv and as a plot, ``path``.png."""
+    from matplotlib.figure import Figure
 
-    summary = screen(model, library, output, workers=workers)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{summary.rows:>10} {peak:>10.0f} {summary.molecules_per_s:>8.0f}", flush=True)
+    with path.with_suffix(".csv").open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["rows", "seconds", "process", "resident_mb"])
+        table.writerows([s.rows, f"{s.seconds:.1f}", s.process, f"{s.megabytes:.1f}"] for s in samples)
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for rows, process in dict.fromkeys((s.rows, s.process) for s in samples):
+        curve = [s for s in samples if (s.rows, s.process) == (rows, process)]
+        x, y = [s.seconds / 60 for s in curve], [s.megabytes for s in curve]
+        axes.plot(x, y, lw=1, label=f"{process}, {rows:,} rows")
+    axes.set(xlabel="minutes", ylabel="resident memory, MB", ylim=(0, None))
+    axes.legend(frameon=False, fontsize="small")
+    figure.savefig(path.with_suffix(".png"), dpi=150)
 
 
 def main() -> None:
-    """Measure each size in a process of its own."""
-    arguments = argparse.ArgumentParser(description=__doc__)
+    """Measure each size."""
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--model", type=Path)
+    arguments.add_argument("--members", type=int, default=1)
     arguments.add_argument("--rows", default="10000,100000")
     arguments.add_argument("--workers", type=int, default=2)
+    arguments.add_argument("--curve", type=Path)
     chosen = arguments.parse_args()
-    lines = SOURCE.read_text().splitlines()
+    found: list[Sample] = []
     with tempfile.TemporaryDirectory() as folder:
-        model = chosen.model or make_model(Path(folder) / "model")
-        print(f"{'rows':>10} {'peak MB':>10} {'rows/s':>8}", flush=True)
+        model = chosen.model or save_model(Path(folder) / "model", chosen.members)
+        print(f"{'rows':>10} {'screen MB':>10} {'reader MB':>10} {'growth MB':>10} {'rows/s':>8}", flush=True)
         for rows in map(int, chosen.rows.split(",")):
-            library = Path(folder) / f"{rows}.smi"
-            with library.open("w") as file:
-                file.writelines(f"{line}\n" for line in islice(cycle(lines), rows))
-            output = Path(folder) / f"{rows}.csv"
-            call = f"measure({str(model)!r}, {str(library)!r}, {str(output)!r}, {chosen.workers})"
-            code = f"from tests.benchmarks.screen_memory import measure; {call}"
-            subprocess.run([sys.executable, "-c", code], check=True)
+            library = write_library(Path(folder) / f"{rows}.csv", rows, ALL)
+            output = Path(folder) / f"{rows}-out.csv"
+            command = [sys.executable, "-m", "molft", "screen", str(library), "-m", str(model)]
+            options = ["-o", str(output), "--workers", str(chosen.workers)]
+            samples = list(watch([*command, *options], rows))
+            print(tell(samples), flush=True)
+            found += samples
+            if chosen.curve:
+                keep(found, chosen.curve)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,178 @@
+"""``molft screen``, CSV to CSV with start-up, against bare RDKit parsing and against ``chemprop predict``.
+
+    python -m tests.benchmarks.screen_speed [--rows 10000,50000] [--repeats 3] [--chemprop ENVIRONMENT]
+
+On two cores of this machine, or one, by the process's affinity; the better of the repeats counts, all
+in one run. The compounds are Enamine's, shuffled (RDKit's own first_5K.smi over and over without MOLFT_DATA).
+
+* parse: ``Chem.MolFromSmiles`` alone, in a spawned pool of two processes, ready before the clock starts.
+* molft: the shipped encoder with a random head, one network or five; a network costs the same whatever it
+  has learned. With two cores --workers 2, with one --workers 1.
+* rows: what one process does with a row besides chemistry and network, reading CSV and writing a folder of
+  parquet parts; it bounds how many cores of a cluster one screen keeps busy.
+* chemprop (of another environment, with its ``bin/chemprop``): its default D-MPNN, trained for one epoch on
+  500 compounds here, on two cores.
+
+At the end stands what 10^9 such compounds would take at these rates.
+"""
+
+import argparse
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rdkit import Chem, rdBase
+
+import molft.use.sweep as sweeps
+from molft.chem.prepare import Recipe
+from molft.use.question import Answered, Question
+from tests.benchmarks.screen_inputs import ENAMINE, save_model, write_library
+
+CHUNK = 500
+CORES = sorted(os.sched_getaffinity(0))[:2]
+
+
+def parse(smiles: Sequence[str]) -> int:
+    """How many are molecules."""
+    with rdBase.BlockLogs():
+        return sum(Chem.MolFromSmiles(text) is not None for text in smiles)
+
+
+def best(repeats: int, work: Callable[[], object]) -> float:
+    """Seconds of the quickest turn."""
+    turns = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        turns.append(time.perf_counter() - started)
+    return min(turns)
+
+
+def time_parse(library: Path, repeats: int) -> float:
+    """Seconds to parse a library in two processes."""
+    smiles = pd.read_csv(library)["smiles"].tolist()
+    chunks = [smiles[start : start + CHUNK] for start in range(0, len(smiles), CHUNK)]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.map(parse, chunks[:8], chunksize=1)
+        return best(repeats, lambda: pool.map(parse, chunks, chunksize=1))
+
+
+def run(command: Sequence[str | Path], cores: Sequence[int] = CORES) -> None:
+    """Run a command on so many cores; a failure is an error that shows its output."""
+    done = subprocess.run(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    if done.returncode:
+        raise SystemExit(f"{done.args} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+
+
+def time_molft(library: Path, model: Path, cores: Sequence[int], repeats: int) -> float:
+    """Seconds of a whole ``molft screen``."""
+    output = library.with_name("molft-out.csv")
+    command = [sys.executable, "-m", "molft", "screen", library, "-m", model, "-o", output, "--overwrite"]
+    return best(repeats, lambda: run([*command, "--workers", str(len(cores))], cores))
+
+
+def train_chemprop(environment: Path, folder: Path) -> Path:
+    """chemprop's default model after one epoch; it knows little, and costs what any of its kind does."""
+    library = write_library(folder / "chemprop-library.csv", 500, ENAMINE)
+    table = pd.read_csv(library)
+    table["carbons"] = table["smiles"].str.upper().str.count("C")
+    table[["smiles", "carbons"]].to_csv(folder / "chemprop-train.csv", index=False)
+    command = [environment / "bin" / "chemprop", "train", "-i", folder / "chemprop-train.csv"]
+    options = ["--task-type", "regression", "--epochs", "1", "--warmup-epochs", "0"]
+    run([*command, "-o", folder / "chemprop", *options])
+    return next((folder / "chemprop").rglob("best.pt"))
+
+
+def time_chemprop(library: Path, environment: Path, model: Path, repeats: int) -> float:
+    """Seconds of a whole ``chemprop predict``."""
+    output = library.with_name("chemprop-out.csv")
+    command = [environment / "bin" / "chemprop", "predict", "-i", library, "--smiles-columns", "smiles"]
+    return best(repeats, lambda: run([*command, "--model-paths", model, "-o", output]))
+
+
+def time_rows(library: Path, repeats: int) -> tuple[float, int]:
+    """Seconds to read a library and write its parts with numbers from nowhere, and the bytes written."""
+
+    def answer(question: Question, blocks: Iterator[list[str]], workers: int | None) -> Iterator[Answered]:
+        draw = np.random.default_rng(0)
+        for block in blocks:
+            yield Answered(draw.random((len(block), 1)), np.arange(len(block)), [])
+
+    output = library.with_name("rows-out")
+    question = Question("nothing", Recipe(), ("active",), lambda block: np.zeros((0, 1)), {})
+    here, sweeps.answer_here = sweeps.answer_here, answer
+    try:
+        seconds = best(repeats, lambda: sweeps.sweep(sweeps.Job(library, output, overwrite=True), question))
+    finally:
+        sweeps.answer_here = here
+    return seconds, sum(file.stat().st_size for file in output.glob("*.parquet"))
+
+
+def project(rows: int, seconds: float, shares: dict[str, int], handled: float) -> str:
+    """What 10^9 take: ``seconds`` is of two cores, ``shares`` are bytes, ``handled`` of rows a second."""
+    core_hours = 2 * seconds / rows * 1e9 / 3600
+    sizes = ", ".join(f"{name} {size / rows:.0f} GB" for name, size in shares.items())
+    fed = handled / (rows / seconds / 2)
+    return (
+        f"10^9 compounds: {core_hours:,.0f} core-hours, {core_hours / 64:,.0f} h on 64 cores; one screening "
+        f"process handles their rows in {1e9 / handled / 3600:.1f} h and feeds {fed:.0f} cores; {sizes}"
+    )
+
+
+def tell(rows: int, what: str, seconds: float, ratio: str = "") -> None:
+    """One line of the table."""
+    print(f"{rows:>8} {what:<24} {seconds:>8.1f} {rows / seconds:>8.0f}  {ratio}".rstrip(), flush=True)
+
+
+def main() -> None:
+    """Print a table of each size."""
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--rows", default="10000,50000")
+    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--chemprop", type=Path, help="An environment with bin/chemprop.")
+    chosen = arguments.parse_args()
+    if len(CORES) < 2:
+        raise SystemExit("this needs two cores")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        one, five = save_model(folder / "one"), save_model(folder / "five", members=5)
+        theirs = train_chemprop(chosen.chemprop, folder) if chosen.chemprop else None
+        print(f"{'rows':>8} {'what':<24} {'seconds':>8} {'rows/s':>8}  ratio", flush=True)
+        for rows in map(int, chosen.rows.split(",")):
+            library = write_library(folder / f"{rows}.csv", rows, ENAMINE)
+            bare = time_parse(library, chosen.repeats)
+            tell(rows, "parse, 2 cores", bare)
+            single = time_molft(library, one, CORES, chosen.repeats)
+            tell(rows, "molft, 2 cores", single, f"{bare / single:.2f} of the parse rate")
+            alone = time_molft(library, one, CORES[:1], chosen.repeats)
+            tell(rows, "molft, 1 core", alone, f"second core: {alone / single:.2f} x")
+            several = time_molft(library, five, CORES, chosen.repeats)
+            tell(rows, "molft, five networks", several, f"{several / single:.2f} x the time of one")
+            if theirs:
+                other = time_chemprop(library, chosen.chemprop, theirs, chosen.repeats)
+                tell(rows, "chemprop, 2 cores", other, f"molft is {other / single:.1f} x as fast")
+            plain, written = time_rows(library, chosen.repeats)
+            tell(rows, "rows, one process", plain)
+        output = library.with_name("molft-out.csv").stat().st_size
+        sizes = {"CSV in": library.stat().st_size, "CSV out": output, "parquet out": written}
+        print(project(rows, single, sizes, rows / plain))
+
+
+if __name__ == "__main__":
+    main()
