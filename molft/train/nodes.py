@@ -71,6 +71,7 @@ def train_nodes(
         total, order = 0.0, nodes[epoch_order(len(nodes), plan.seed, epoch)]
         for number, seeds in enumerate(split_evenly(order, plan.batch_size), start=1):
             block = sampler.draw(seeds, plan.fanouts, rng)
+            set_momentum(model, epoch * batches + number)
             logits = run_block(model, network, block)
             loss = node_loss(logits, torch.from_numpy(network.labels[seeds]).to(device), several)
             optimiser.zero_grad(set_to_none=True)
@@ -84,6 +85,16 @@ def train_nodes(
                      if number == batches else "")  # fmt: skip
         losses.append(total / len(order))
     return losses
+
+
+def set_momentum(model: NodeNetwork, step: int) -> None:
+    """Let running statistics be the mean over the steps so far (from 1), from the tenth on the usual 0.1.
+
+    A run may have twenty steps, after which a running variance that began at 1 would still be mostly that.
+    """
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.momentum = max(0.1, 1 / step)
 
 
 def node_loss(logits: Tensor, labels: Tensor, several: bool) -> Tensor:

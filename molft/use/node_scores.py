@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from molft.data.network import Network
 
@@ -84,6 +86,8 @@ def fit_baseline(
         return None
     rows, labels = averaged_attributes(source, hops)[nodes], source.labels[nodes]
     model: Any = LogisticRegression(max_iter=1000)
+    if not sp.issparse(rows):
+        model = make_pipeline(StandardScaler(), model)
     if several:
         model = OneVsRestClassifier(model).fit(rows, labels)
     else:

@@ -5,7 +5,8 @@
 A made-up network with 20 links a node (each stored in both directions), hubs among them, ten classes and
 2,000 words, 15 a node. ``molft node-finetune --memory 4GB`` trains three epochs on a tenth of the nodes
 (twice: to choose, and on all of them), computes all nodes with all neighbours, scores and writes them:
-two hops, batches of 512. Each size runs in a process of its own, of which the system tells the highest resident set.
+two hops, batches of 512. Each size runs in a process of its own, of which the system tells the highest
+resident set.
 Rows go to data/results/network_scale.csv, their plot to network_scale.png beside it.
 """
 
