@@ -209,6 +209,7 @@ def screen(
         bool, typer.Option("--similarity", help="Also the nearest training molecule, and how near it is.")
     ] = False,
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
+    memory: Memory = None,
     workers: Workers = None,
     engine: Annotated[
         Engine, typer.Option(help="This machine's processes, or a Ray cluster.")
@@ -236,6 +237,7 @@ def screen(
             similarity=similarity,
             smiles_column=smiles_column,
             workers=count_cores(workers),
+            memory=count_bytes(memory),
             ray=_cluster(engine, ray_address, ray_gpus),
             resume=resume,
             overwrite=overwrite,
@@ -257,7 +259,7 @@ def _screen(library: Path | list[str], model: Path, out: Path, **chosen: Any) ->
     from molft.use.screen import screen as run
 
     with ConsoleReporter() as reporter:
-        summary = run(model, library, out, progress=reporter.progress, **chosen)
+        summary = run(model, library, out, progress=reporter.progress, tell=reporter.line, **chosen)
         reporter.line(summary.text())
 
 
@@ -267,6 +269,7 @@ def embed(
     out: Annotated[Path, typer.Option("-o", "--out", help="npz or parquet, by its ending.")],
     encoder: Encoder = "default",
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
+    memory: Memory = None,
     workers: Workers = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -283,6 +286,8 @@ def embed(
                 encoder=encoder,
                 smiles_column=smiles_column,
                 workers=count_cores(workers),
+                memory=count_bytes(memory),
+                tell=reporter.line,
                 resume=resume,
                 overwrite=overwrite,
                 progress=reporter.progress,

@@ -18,6 +18,8 @@ from molft.errors import MolftError
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"
+_TASKS = Path("/proc/self/task")
+_CHILD = 250_000_000  # of a process that reads molecules, by measurement
 _MMAP_THRESHOLD, _LARGE = -3, 1 << 20  # mallopt's name for it in glibc's malloc.h; bytes
 _ALLOCATORS_WORDS = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc")
 
@@ -43,6 +45,15 @@ def forget_peak(device: torch.device) -> None:
     elif _CLEAR.exists():
         with suppress(OSError):
             _CLEAR.write_text(_FORGET_PEAK)
+
+
+def peak_of_child() -> int:
+    """Bytes that the largest child process held at most; a guess where the kernel doesn't tell."""
+    peaks = [_CHILD]
+    with suppress(OSError):
+        children = [c for task in _TASKS.iterdir() for c in (task / "children").read_text().split()]
+        peaks = [_read_status(Path("/proc") / child / "status", "VmHWM") for child in children] or peaks
+    return max(peaks)
 
 
 def keep_within(device: torch.device, size: int) -> None:
@@ -77,11 +88,15 @@ def format_memory(size: float) -> str:
 
 
 def _status(name: str) -> int:
-    """An entry of /proc/self/status, which counts in KiB."""
-    for line in _STATUS.read_text().splitlines():
+    return _read_status(_STATUS, name)
+
+
+def _read_status(path: Path, name: str) -> int:
+    """An entry of a process's status, which counts in KiB."""
+    for line in path.read_text().splitlines():
         if line.startswith(name):
             return int(line.split()[1]) * 1024
-    raise MolftError(f"{_STATUS} has no {name}; leave --memory out and choose --batch-size instead")
+    raise MolftError(f"{path} has no {name}; leave --memory out and choose --batch-size instead")
 
 
 def _highest() -> int:

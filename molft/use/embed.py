@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from molft.chem.prepare import Block
 from molft.files import atomic, sha256
 from molft.model.weights import CONFIG
+from molft.use.block_size import fit_job
 from molft.use.encoders import MoleculeEncoder, encoder_folder, load_encoder
 from molft.use.output import check_ending
 from molft.use.question import Question
@@ -37,6 +38,8 @@ def embed(
     smiles_column: str | None = None,
     block_rows: int = BLOCK_ROWS,
     progress: Progress | None = None,
+    memory: int | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Summary:
     """Write the encoder's vector (mean over the atoms) of every molecule of ``library``.
 
@@ -50,6 +53,8 @@ def embed(
     check_ending(job.output, more=(NPZ,))
     found = load_encoder(encoder)
     question = _ask(found, sha256(encoder_folder(encoder) / CONFIG))
+    if memory is not None:
+        job = fit_job(job, question, memory, tell or (lambda line: None))
 
     def to_npz(path: Path, tables: Iterable[pa.Table], _smiles_column: str) -> None:
         write_npz(path, tables, found.width)

@@ -79,7 +79,7 @@ def answer_here(question: Question, blocks: Iterator[list[str]], workers: int | 
     eight, for the memory that each needs) run a block each, on one core: the rounding of a product depends
     on how many threads share it, so that otherwise another machine would give other bytes.
     """
-    count = _cores() if workers is None else workers
+    count = count_cores() if workers is None else workers
     prepared = map_blocks(partial(prepare, recipe=question.recipe), blocks, count)
     threads, pending = min(max(count, 1), _MOST_THREADS), deque[Future[Answered]]()
     before = torch.get_num_threads()
@@ -96,7 +96,7 @@ def answer_here(question: Question, blocks: Iterator[list[str]], workers: int | 
         torch.set_num_threads(before)
 
 
-def _cores() -> int:
+def count_cores() -> int:
     """Cores that this process may use; none on Windows, where worker processes can't be had."""
     if os.name == "nt":
         return 0

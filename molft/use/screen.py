@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from molft.chem.prepare import Block
 from molft.errors import MolftError
 from molft.files import sha256
+from molft.use.block_size import fit_job
 from molft.use.model import CONFIG, TRAINING, Model, load
 from molft.use.neighbours import Neighbours
 from molft.use.output import check_ending, is_folder
@@ -45,6 +47,8 @@ def screen(
     block_rows: int = BLOCK_ROWS,
     progress: Progress | None = None,
     ray: Cluster | None = None,
+    memory: int | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Summary:
     """Predict for every row of ``library`` and write ``output`` (.csv, .tsv, each also .gz, or .parquet).
 
@@ -71,8 +75,9 @@ def screen(
     ``workers`` processes read molecules (default: all cores; 0: in this process, without protection against
     a molecule that crashes it). With ``ray`` the tasks of a Ray cluster do, and have the network too
     (:mod:`molft.use.ray_engine`). Finished parts are kept in ``OUTPUT.parts`` until the output is whole, so
-    that ``resume`` goes on after a kill, to the same bytes. What can't be used, and what would overwrite or
-    mix results, is a :class:`MolftError`.
+    that ``resume`` goes on after a kill, to the same bytes. ``memory`` is what all processes together may
+    hold, in bytes: rows of a block and processes are chosen by it (:mod:`molft.use.block_size`), which
+    ``tell`` is told. What can't be used, and what would overwrite or mix results, is a :class:`MolftError`.
     """
     job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress, ray)
     _check_output(job.output, top)
@@ -90,7 +95,10 @@ def screen(
     }
     ranking = None if top is None else partial(_rank, model, top, task, ascending, most)
     write = partial(write_sdf, limits=model.recipe.limits) if job.output.suffix == SDF else None
-    return sweep(job, _ask(model, spread, similarity, facts), ranking, write)
+    question = _ask(model, spread, similarity, facts)
+    if memory is not None:
+        job = fit_job(job, question, memory, tell or (lambda line: None))
+    return sweep(job, question, ranking, write)
 
 
 def _check_output(output: Path, top: int | None) -> None:
