@@ -175,12 +175,14 @@ print(block.keys, block.index, block.rejected[0].stage)
 
 
 @reads_proc
-def test_children_of_a_killed_parent_end() -> None:
-    script = """
+@pytest.mark.parametrize("row", ["b", "pause"])
+def test_children_of_a_killed_parent_end_quietly(row: str) -> None:
+    """At once when they wait for a block, else when theirs is done."""
+    script = f"""
 import sys
 from worker_deeds import act
 from molft.chem.worker import map_blocks
-for result in map_blocks(act, [["a"], ["b"]] * 100, 1):
+for result in map_blocks(act, [["a"], ["{row}"]] * 100, 1):
     print(result, flush=True)
     sys.stdin.readline()
 """
@@ -188,13 +190,15 @@ for result in map_blocks(act, [["a"], ["b"]] * 100, 1):
         [sys.executable, "-c", script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert parent.stdout is not None and parent.stdout.readline() == "['a']\n"
     (child,) = children_of(parent.pid)
     parent.kill()
-    parent.communicate()
+    # The child has the same standard error, so that this waits for it.
+    assert parent.communicate(timeout=60)[1] == ""
     for _ in range(200):
         state = Path(f"/proc/{child}/stat")
         if not state.exists() or state.read_text().split()[2] == "Z":

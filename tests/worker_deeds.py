@@ -15,6 +15,7 @@ FATES = {
     "segv": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "exit": lambda: os._exit(0),
     "hang": lambda: time.sleep(3600),
+    "pause": lambda: time.sleep(1),
     "memory": lambda: bytearray(8 << 30),
 }
 

@@ -224,9 +224,9 @@ def serve(handle: int, timeout_s: float) -> None:
     while True:
         try:
             block, lost = pipe.recv()
-        except EOFError:
+            pipe.send(_answer(function, block, lost, timeout_s))
+        except (EOFError, ConnectionError):
             return
-        pipe.send(_answer(function, block, lost, timeout_s))
 
 
 def _answer(
