@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -126,18 +127,8 @@ def pretrain(
             data_dir=data_dir,
             workers=count_cores(workers),
         )
-        where, reporter = find_device(device), ConsoleReporter()
-        pretrain_on_files(
-            corpus,
-            out,
-            config,
-            options,
-            init=init,
-            device=where,
-            memory=count_bytes(memory),
-            resume=resume,
-            reporter=reporter,
-        )
+        begin = partial(pretrain_on_files, device=find_device(device), memory=count_bytes(memory))
+        begin(corpus, out, config, options, init=init, resume=resume, reporter=ConsoleReporter())
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ _SAFETY = 0.97  # of the budget may be planned for: batches of equal size differ
 _GROWTH = 1.05  # by which an atom may cost more in a larger batch
 
 
-def _say_nothing(text: str) -> None:
+def say_nothing(text: str) -> None:
     """Tell nobody."""
 
 
@@ -49,7 +49,7 @@ class Budget:
 
     size: int
     device: torch.device
-    tell: Callable[[str], None] = _say_nothing
+    tell: Callable[[str], None] = say_nothing
 
     def begin(self) -> None:
         """Set the allocator; more held already than the budget is a :class:`MolftError`."""
@@ -58,7 +58,7 @@ class Budget:
         if held > self.size:
             raise MolftError(
                 f"--memory {format_memory(self.size)}: molft with its libraries and this data holds "
-                f"{format_memory(held)} before the first step; give at least {format_memory(1.25 * held)}"
+                f"{format_memory(held)} before it begins; give at least {format_memory(1.25 * held)}"
             )
 
     @property

@@ -16,12 +16,12 @@ from molft.chem.worker import map_blocks
 from molft.data.formats import PROBLEM
 from molft.errors import MolftError
 from molft.files import read_json
-from molft.train.budget import Budget
+from molft.train.budget import Budget, say_nothing
 from molft.train.resident import format_memory, peak_of_child, used
 from molft.use.library import open_library
 from molft.use.molecules import take_rows
 from molft.use.parts import PLAN, parts_folder
-from molft.use.question import Question, count_cores
+from molft.use.question import MOST_THREADS, Question, count_cores
 from molft.use.sources import find_files
 from molft.use.sweep import Job
 
@@ -29,13 +29,15 @@ _FEWEST = 128  # rows below which a block costs more in passing on than in work:
 _BESIDE = 1.5  # what is waiting and written beside a block's answers, as a multiple of what these take
 
 
-def fit_job(job: Job, question: Question, memory: int, tell: Callable[[str], None]) -> Job:
+def fit_job(job: Job, question: Question, memory: int | None, tell: Callable[[str], None] | None) -> Job:
     """The job with so many rows a block, and processes, that it takes no more than ``memory`` bytes.
 
     That counts this process and those that read molecules, as measured on the first block of the library.
-    Parts that are there already (``resume``) keep their number of rows. Where even one process and a row a
-    block need more, a :class:`MolftError`.
+    What was chosen is told in one line. Parts that are there already (``resume``) keep their number of rows.
+    Where even one process and a row a block need more, a :class:`MolftError`. None leaves the job as it is.
     """
+    if memory is None:
+        return job
     files = find_files(job.library)
     if files == [Path("-")] or job.ray is not None:
         what = "standard input" if job.ray is None else "a Ray cluster"
@@ -43,17 +45,17 @@ def fit_job(job: Job, question: Question, memory: int, tell: Callable[[str], Non
             f"--memory measures a first block, which can't be done beforehand with {what}; leave it out "
             "and give fewer --workers"
         )
-    budget = Budget(memory, torch.device("cpu"), tell)
+    budget = Budget(memory, torch.device("cpu"), tell or say_nothing)
     budget.begin()
     most = count_cores() if job.workers is None else job.workers
     block, child = _read_first(job, files, question, min(1, most))
     cost, begun = _cost(budget, question, block), _begun_rows(job)
     for count in range(most, 0 if most else -1, -1):
-        each = max(1, count) * cost
+        each = min(max(1, count), MOST_THREADS) * cost
         rows = begun or _fitting_rows(budget.room - count * child, each, job.block_rows)
         fits = 0 < rows * each <= budget.room - count * child
         if fits and (count <= 1 or rows >= min(_FEWEST, job.block_rows)):
-            tell(
+            budget.tell(
                 f"memory {format_memory(memory)}: {rows:,} rows a block, {count} processes read molecules; "
                 f"measured: {format_memory(used(budget.device))} here, {format_memory(child)} a process, "
                 f"{format_memory(rows * each)} for blocks"

@@ -53,8 +53,7 @@ def embed(
     check_ending(job.output, more=(NPZ,))
     found = load_encoder(encoder)
     question = _ask(found, sha256(encoder_folder(encoder) / CONFIG))
-    if memory is not None:
-        job = fit_job(job, question, memory, tell or (lambda line: None))
+    job = fit_job(job, question, memory, tell)
 
     def to_npz(path: Path, tables: Iterable[pa.Table], _smiles_column: str) -> None:
         write_npz(path, tables, found.width)

@@ -23,7 +23,7 @@ from molft.chem.prepare import Block, Recipe, prepare
 from molft.chem.worker import map_blocks
 from molft.errors import MolftError, Rejected
 
-_MOST_THREADS = 8
+MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def answer_here(question: Question, blocks: Iterator[list[str]], workers: int | 
     """
     count = count_cores() if workers is None else workers
     prepared = map_blocks(partial(prepare, recipe=question.recipe), blocks, count)
-    threads, pending = min(max(count, 1), _MOST_THREADS), deque[Future[Answered]]()
+    threads, pending = min(max(count, 1), MOST_THREADS), deque[Future[Answered]]()
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, "molft-network", torch.set_num_threads, (1,))
     try:

@@ -96,9 +96,7 @@ def screen(
     ranking = None if top is None else partial(_rank, model, top, task, ascending, most)
     write = partial(write_sdf, limits=model.recipe.limits) if job.output.suffix == SDF else None
     question = _ask(model, spread, similarity, facts)
-    if memory is not None:
-        job = fit_job(job, question, memory, tell or (lambda line: None))
-    return sweep(job, question, ranking, write)
+    return sweep(fit_job(job, question, memory, tell), question, ranking, write)
 
 
 def _check_output(output: Path, top: int | None) -> None:
