@@ -12,6 +12,7 @@ from rdkit import RDConfig
 from molft.data.formats import read_blocks
 from molft.model.config import NetworkConfig
 from molft.model.network import build_network, suited_readout
+from molft.train.encoders import new_encoder
 from molft.use.encoders import load_encoder
 from molft.use.model import About, Model
 
@@ -29,23 +30,24 @@ ALL = (
 )
 
 
-def save_model(folder: Path, members: int = 1) -> Path:
+def save_model(folder: Path, members: int = 1, small: bool = False) -> Path:
     """A model of the shipped encoder: each network the encoder and a random head. Its numbers mean nothing.
 
-    Their cost is that of any model of this shape.
+    Their cost is that of any model of this shape. A ``small`` one has random layers, two of width 16.
     """
     networks = []
+    found = load_encoder("default")
     for seed in range(members):
         torch.manual_seed(seed)
-        found = load_encoder("default")
-        readout = suited_readout(found.encoder.config)
-        networks.append(build_network(found.encoder, NetworkConfig(1, readout, "linear")).eval())
+        encoder = new_encoder("ogb", layers=2, width=16) if small else load_encoder("default").encoder
+        readout = suited_readout(encoder.config)
+        networks.append(build_network(encoder, NetworkConfig(1, readout, "linear")).eval())
     about = About(
         tasks=("active",),
         task_type="classification",
         answer="network",
         recipe=found.recipe,
-        encoder=found.encoder.config,
+        encoder=encoder.config,
         readout=readout,
         head="linear",
         members=members,
