@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from molft.command import Device, Seed, find_device, friendly_errors
+
+if TYPE_CHECKING:
+    from molft.use.nodes import NodeOptions
 
 
 class Labels(StrEnum):
@@ -28,57 +31,62 @@ class Normalise(StrEnum):
     none = "none"
 
 
+File = Annotated[Path, typer.Argument(help="A .mat (old or HDF5) or .npz file: links, attributes, labels.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for model, scores and predictions.")]
+Target = Annotated[
+    Path | None, typer.Option(help="Another network: train on the first, predict and score this one.")
+]
+NodeEncoder = Annotated[
+    str,
+    typer.Option(
+        help="'propagation'; 'default' or a folder: the layers of that molecular encoder; "
+        "'none': the same from scratch."
+    ),
+]
+Frozen = Annotated[bool, typer.Option("--frozen", help="Keep the weights of the encoder's layers.")]
+Layers = Annotated[
+    int | None, typer.Option(min=1, max=10, help="Hops.  [default: 4, of a molecular encoder 2]")
+]
+Width = Annotated[int, typer.Option(min=1, help="Of the projected attributes (propagation).")]
+LabelsOption = Annotated[Labels, typer.Option(help="single: a node's first label counts.")]
+TrainFraction = Annotated[float, typer.Option(help="Share of the labelled nodes to learn from.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over these.")]
+BatchSize = Annotated[int, typer.Option(min=2, help="Labelled nodes in a step.")]
+Rate = Annotated[float, typer.Option(min=0, help="Of the encoder's layers a tenth.")]
+NormaliseOption = Annotated[
+    Normalise, typer.Option(help="auto: rows of sparse or whole numbers, else columns.")
+]
+Baselines = Annotated[bool, typer.Option(help="Also score logistic regressions on the same split.")]
 Key = Annotated[str | None, typer.Option(help="Found by usual names if not given.")]
+Memory = Annotated[str | None, typer.Option(help="Stay below, as 4GB; the plan is told.")]
 
 
 def node_finetune(
-    network: Annotated[
-        Path, typer.Argument(help="A .mat (old or HDF5) or .npz file: links, attributes, labels.")
-    ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for model, scores and predictions.")],
-    target: Annotated[
-        Path | None, typer.Option(help="Another network: train on the first, predict and score this one.")
-    ] = None,
-    encoder: Annotated[
-        str,
-        typer.Option(
-            help="'propagation'; 'default' or a folder: the layers of that molecular encoder; "
-            "'none': the same from scratch."
-        ),
-    ] = "propagation",
-    frozen: Annotated[
-        bool, typer.Option("--frozen", help="Keep the weights of the encoder's layers.")
-    ] = False,
-    layers: Annotated[
-        int | None, typer.Option(min=1, max=10, help="Hops.  [default: 4, of a molecular encoder 2]")
-    ] = None,
-    width: Annotated[int, typer.Option(min=1, help="Of the projected attributes (propagation).")] = 128,
-    labels: Annotated[Labels, typer.Option(help="single: a node's first label counts.")] = Labels.auto,
-    train_fraction: Annotated[float, typer.Option(help="Share of labelled nodes to learn from.")] = 0.1,
-    epochs: Annotated[int, typer.Option(min=1)] = 3,
-    batch_size: Annotated[int, typer.Option(min=2)] = 32,
-    learning_rate: Annotated[float, typer.Option(min=0)] = 0.01,
-    normalise: Annotated[
-        Normalise, typer.Option(help="auto: rows of sparse or whole numbers, else columns.")
-    ] = Normalise.auto,
-    baselines: Annotated[
-        bool, typer.Option(help="Also score logistic regressions on the same split.")
-    ] = True,
+    network: File,
+    out: Out,
+    target: Target = None,
+    encoder: NodeEncoder = "propagation",
+    frozen: Frozen = False,
+    layers: Layers = None,
+    width: Width = 128,
+    labels: LabelsOption = Labels.auto,
+    train_fraction: TrainFraction = 0.1,
+    epochs: Epochs = 3,
+    batch_size: BatchSize = 32,
+    learning_rate: Rate = 0.01,
+    normalise: NormaliseOption = Normalise.auto,
+    baselines: Baselines = True,
     network_key: Key = None,
     attributes_key: Key = None,
     labels_key: Key = None,
-    memory: Annotated[str | None, typer.Option(help="Stay below, as 4GB; the plan is told.")] = None,
+    memory: Memory = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Fine-tune on the labelled nodes of one large network, with sampled neighbours; predict all nodes."""
     with friendly_errors():
-        from molft.data.network_files import read_network
-        from molft.use.console import ConsoleReporter
         from molft.use.memory import parse_memory
-        from molft.use.node_files import check_free, write_result
-        from molft.use.node_table import node_score_table
-        from molft.use.nodes import NodeOptions, finetune_nodes
+        from molft.use.nodes import NodeOptions
 
         options = NodeOptions(
             encoder=encoder,
@@ -96,17 +104,32 @@ def node_finetune(
             device=find_device(device),
             memory=None if memory is None else parse_memory(memory),
         )
-        check_free(out)
-        keys = (network_key, attributes_key, labels_key)
-        source = read_network(network, *keys)
-        other = None if target is None else read_network(target, *keys, source.classes, need_labels=False)
-        with ConsoleReporter() as reporter:
-            result = finetune_nodes(source, options, other, reporter)
-            write_result(result, other or source, out)
-            reporter.console.print(node_score_table(result.record))
-            reporter.line(
-                f"labels and probabilities of every node: {out / 'predictions.csv'}\n"
-                f"scores and plan: {out / 'metrics.json'}\n"
-                f"for another network with these attributes, in Python: "
-                f"molft.use.node_model.load_node_model({str(out)!r}).predict(read_network(FILE))"
-            )
+        _run(network, target, out, (network_key, attributes_key, labels_key), options)
+
+
+def _run(
+    file: Path,
+    target: Path | None,
+    out: Path,
+    keys: tuple[str | None, str | None, str | None],
+    options: NodeOptions,
+) -> None:
+    from molft.data.network_files import read_network
+    from molft.use.console import ConsoleReporter
+    from molft.use.node_files import check_free, write_result
+    from molft.use.node_table import node_score_table
+    from molft.use.nodes import finetune_nodes
+
+    check_free(out)
+    source = read_network(file, *keys)
+    other = None if target is None else read_network(target, *keys, source.classes, need_labels=False)
+    with ConsoleReporter() as reporter:
+        result = finetune_nodes(source, options, other, reporter)
+        write_result(result, other or source, out)
+        reporter.console.print(node_score_table(result.record))
+        reporter.line(
+            f"labels and probabilities of every node: {out / 'predictions.csv'}\n"
+            f"scores and plan: {out / 'metrics.json'}\n"
+            f"for another network with these attributes, in Python: "
+            f"molft.use.node_model.load_node_model({str(out)!r}).predict(read_network(FILE))"
+        )

@@ -43,3 +43,14 @@ def test_python() -> None:
     lines = run(sys.executable, "examples/4_python.py", 1).stdout.splitlines()
     assert lines[0].startswith("CCCCCO: ")
     assert lines[1:] == ["not a molecule: nan", "embedding: 2 molecules x 300 numbers"]
+
+
+def test_network() -> None:
+    lines = run(sys.executable, "examples/5_network.py").stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "network",
+        "logistic regression on attributes",
+        "logistic regression on attributes over two hops",
+        "probabilities",
+    ]
+    assert lines[-1] == "probabilities: 34 nodes x 4 classes"
