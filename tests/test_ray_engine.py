@@ -121,12 +121,12 @@ ATOMS = Question("counting", Recipe(), ("atoms",), count_atoms, {}, networks=[nn
 
 def run(cluster: Cluster | None = None) -> list[list[object]]:
     found = answer_on_ray(ATOMS, iter(BLOCKS), cluster or Cluster(), workers=3)
-    return [[answered.values.tolist(), answered.index.tolist(), answered.rejected] for answered in found]
+    return [[answered.values.tolist(), answered.rows.tolist(), answered.rejected] for answered in found]
 
 
 def test_the_answers_are_those_of_one_machine_in_order(ray: FakeRay) -> None:
     here = answer_here(ATOMS, iter(BLOCKS), workers=0)
-    assert run() == [[found.values.tolist(), found.index.tolist(), found.rejected] for found in here]
+    assert run() == [[found.values.tolist(), found.rows.tolist(), found.rejected] for found in here]
 
 
 def test_a_cluster_is_started_or_joined_and_left(ray: FakeRay) -> None:

@@ -9,7 +9,7 @@ import gzip
 import lzma
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
@@ -38,7 +38,7 @@ _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 def read_blocks(
     path: str | Path, rows: int = 4096, ragged: Literal["error", "keep"] = "error"
-) -> Iterator[pd.DataFrame]:
+) -> Generator[pd.DataFrame, None, None]:
     """Read a file block by block; '-' is standard input (a table or a SMILES list).
 
     Every column is text; the index counts data rows from 0 through the whole file. ``.csv .tsv .txt``

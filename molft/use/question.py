@@ -48,12 +48,12 @@ class Question:
 class Answered(NamedTuple):
     """What became of a block of rows.
 
-    Shapes: values float [B, K], the answers for the B accepted molecules; index int64 [B], the row of each;
+    Shapes: values float [B, K], the answers for the B accepted molecules; rows int64 [B], that of each;
     rejected, the other rows, rising.
     """
 
     values: NDArray[np.floating]
-    index: NDArray[np.int64]
+    rows: NDArray[np.int64]
     rejected: list[Rejected]
 
 

@@ -189,9 +189,9 @@ def _plan(job: Job, question: Question, library: Library, files: Sequence[Path])
 
 def _fill(portion: Portion, names: list[str], question: Question) -> tuple[pa.Table, Tally]:
     """The rows of a part: a refused row has no numbers."""
-    answers, index, _ = portion.answered
+    answers, rows, _ = portion.answered
     values = np.full((len(portion.status), answers.shape[1]), np.nan, answers.dtype)
-    values[index] = answers
+    values[rows] = answers
     columns = [pa.array(portion.cells[name].tolist(), pa.string()) for name in portion.cells]
     columns.append(pa.array(portion.status, pa.string()))
     for name, numbers in zip(question.columns, np.ascontiguousarray(values.T), strict=True):
@@ -199,7 +199,7 @@ def _fill(portion: Portion, names: list[str], question: Question) -> tuple[pa.Ta
         texts = question.texts.get(name)
         columns.append(column if texts is None else texts.take(column.cast(pa.int64())))
     table = pa.Table.from_arrays(columns, names=[*portion.cells, *names])
-    return table, Tally(len(portion.status), len(index), portion.rejected)
+    return table, Tally(len(portion.status), len(rows), portion.rejected)
 
 
 def _tell(job: Job, title: str, rows: int, resumed: int, total: int, seconds: float) -> None:
