@@ -206,6 +206,12 @@ def test_under_a_budget_fewer_nodes_at_a_time_then_fewer_neighbours() -> None:
         fit_memory(network, config, fanouts_of(config), 512, 1)
 
 
+def test_simple_answers_are_left_out_where_memory_is_short() -> None:
+    network = communities(nodes=200)
+    given = ("attributes over two hops", network, np.arange(80), network, False)
+    assert fit_baseline(*given, room=2000) is None and fit_baseline(*given, room=10**9) is not None
+
+
 def test_smoothing_by_hand() -> None:
     """Two linked nodes, the first known to be of class 0: z1 = s/2 (z0 + z1) + (1 - s) a1 in the limit."""
     graph = make_network(np.array([[0, 1], [1, 0]]), np.ones((2, 1)), [0, 1])

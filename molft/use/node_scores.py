@@ -23,6 +23,8 @@ BASELINES = {"attributes": 0, "attributes over two hops": 2}
 
 # Entries of the averaged attributes from which on the simple answers would cost more than the network.
 _MOST_ENTRIES = 10_000_000
+# Value and column of a matrix and of its product with the next average, and the copy that is fitted.
+_ENTRY_BYTES = 48
 
 Answers = NDArray[np.uint8]
 
@@ -74,15 +76,21 @@ def choose_labels(
 
 
 def fit_baseline(
-    name: str, source: Network, nodes: NDArray[np.int64], target: Network, several: bool
+    name: str,
+    source: Network,
+    nodes: NDArray[np.int64],
+    target: Network,
+    several: bool,
+    room: int | None = None,
 ) -> NDArray[np.float64] | None:
     """Probabilities [N, C] of the target's nodes by logistic regression on the source's ``nodes``.
 
     On the attributes as they are, or averaged twice over a node and its neighbours (:data:`BASELINES`).
-    None where the averages would be too many numbers.
+    None where the averages would be too many numbers, or more than ``room`` bytes hold.
     """
     hops = BASELINES[name]
-    if any(_entries(network, hops) > _MOST_ENTRIES for network in (source, target)):
+    most = _MOST_ENTRIES if room is None else min(_MOST_ENTRIES, room / _ENTRY_BYTES)
+    if any(_entries(network, hops) > most for network in (source, target)):
         return None
     rows, labels = averaged_attributes(source, hops)[nodes], source.labels[nodes]
     model: Any = LogisticRegression(max_iter=1000)
