@@ -115,6 +115,8 @@ def _run(
     options: NodeOptions,
 ) -> None:
     from molft.data.network_files import read_network
+    from molft.errors import MolftError
+    from molft.train.resident import is_out_of_memory
     from molft.use.console import ConsoleReporter
     from molft.use.node_files import check_free, write_result
     from molft.use.node_table import node_score_table
@@ -124,7 +126,15 @@ def _run(
     source = read_network(file, *keys)
     other = None if target is None else read_network(target, *keys, source.classes, need_labels=False)
     with ConsoleReporter() as reporter:
-        result = finetune_nodes(source, options, other, reporter)
+        try:
+            result = finetune_nodes(source, options, other, reporter)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise MolftError(
+                "the memory is full; --memory with what this machine has plans for it, a smaller --width or "
+                "--batch-size needs less"
+            ) from error
         write_result(result, other or source, out)
         reporter.console.print(node_score_table(result.record))
         reporter.line(

@@ -45,6 +45,17 @@ def test_links_given_twice_and_zeros_count_once_or_not() -> None:
     assert make_network(parts, ONES).neighbours.tolist() == [1, 0]
 
 
+def test_numbers_of_classes_keep_their_meaning_in_another_network() -> None:
+    first = make_network(PATH, ONES, [3, 1, 7])
+    assert first.classes == ("1", "3", "7")
+    assert make_network(PATH, ONES, [7, 7, -1], first.classes).labels.tolist() == [
+        [0, 0, 1],
+        [0, 0, 1],
+        [0, 0, 0],
+    ]
+    assert make_network(PATH, ONES, [1, 0, 1], ("b", "a")).labels.tolist() == [[0, 1], [1, 0], [0, 1]]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -60,7 +71,7 @@ def test_links_given_twice_and_zeros_count_once_or_not() -> None:
         ((PATH, ONES, [0, 1, 0.5]), "labels hold fractions"),
         ((PATH, ONES, [[0, 2], [1, 0], [0, 1]]), "a table of labels holds 2; expected zeros and ones"),
         ((PATH, ONES, ["a", "b", "a"]), "labels are of type <U1"),
-        ((PATH, ONES, [0, 1, 2], ("x", "y")), "labels go up to 2, but 2 classes are known"),
+        ((PATH, ONES, [0, 1, 2], ("x", "y")), "a label is 2, but the classes are x, y"),
         ((PATH, ONES, np.eye(3), ("x", "y")), "2 names of classes were given for 3 columns"),
     ],
 )

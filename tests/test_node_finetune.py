@@ -195,6 +195,26 @@ def test_a_bad_file_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     assert told.output.startswith("molft: ") and "attributes have shape (4, 1)" in told.output
 
 
+def test_full_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 70 GiB")
+
+    monkeypatch.setattr("molft.use.nodes.train_nodes", fail)
+    file = write(tmp_path / "n.npz", communities(nodes=100))
+    told = CliRunner().invoke(app, ["node-finetune", str(file), "-o", str(tmp_path / "m")])
+    assert told.exit_code == 1 and "the memory is full; --memory with what" in told.output
+
+
+def test_a_class_that_no_training_node_has(tmp_path: Path) -> None:
+    """The simple answers give it probability 0; scikit-learn alone would warn or fail."""
+    network = communities(nodes=100)
+    labels = np.hstack([network.labels, np.zeros((100, 1), np.uint8)])
+    wider, nodes = replace(network, labels=labels, classes=("0", "1", "2", "3")), np.arange(50)
+    for several in (False, True):
+        found = fit_baseline("attributes", wider, nodes, wider, several)
+        assert found is not None and found.shape == (100, 4) and not found[:, 3].any()
+
+
 def test_under_a_budget_fewer_nodes_at_a_time_then_fewer_neighbours() -> None:
     network = communities(nodes=20_000)
     config = make_config(network, NodeOptions(layers=3))

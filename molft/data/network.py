@@ -194,19 +194,24 @@ def _number_fields(numbers: NDArray[np.float64], classes: Sequence[str]) -> dict
     known = np.isfinite(numbers) & (numbers >= 0)
     if (numbers[known] != np.round(numbers[known])).any():
         raise MolftError("labels hold fractions; expected class numbers (node-finetune does no regression)")
-    if classes:
-        values = np.arange(len(classes), dtype=np.float64)
-        if not np.isin(numbers[known], values).all():
-            raise MolftError(
-                f"labels go up to {numbers[known].max():.0f}, but {len(classes)} classes are known"
-            )
-    else:
-        values = np.unique(numbers[known])
+    values = _class_numbers(classes) if classes else np.unique(numbers[known])
+    if not np.isin(numbers[known], values).all():
+        odd = numbers[known][~np.isin(numbers[known], values)][0]
+        raise MolftError(f"a label is {odd:.0f}, but the classes are {', '.join(classes)}")
     if len(values) > 10_000:
         raise MolftError(f"labels hold {len(values):,} different numbers; are these classes?")
     table = np.zeros((len(numbers), len(values)), np.uint8)
-    table[np.flatnonzero(known), np.searchsorted(values, numbers[known])] = 1
+    order = np.argsort(values)
+    table[np.flatnonzero(known), order[np.searchsorted(values[order], numbers[known])]] = 1
     return {"labels": table, "classes": tuple(classes) or tuple(f"{value:.0f}" for value in values)}
+
+
+def _class_numbers(classes: Sequence[str]) -> NDArray[np.float64]:
+    """The number that stands for each class: its name where all names are numbers, else its place."""
+    try:
+        return np.array([float(name) for name in classes])
+    except ValueError:
+        return np.arange(len(classes), dtype=np.float64)
 
 
 def _check_codes(codes: NDArray[Any], edges: int) -> NDArray[np.uint8]:

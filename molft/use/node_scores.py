@@ -12,7 +12,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -93,17 +92,24 @@ def fit_baseline(
     if any(_entries(network, hops) > most for network in (source, target)):
         return None
     rows, labels = averaged_attributes(source, hops)[nodes], source.labels[nodes]
-    model: Any = LogisticRegression(max_iter=1000)
-    if not sp.issparse(rows):
-        model = make_pipeline(StandardScaler(), model)
-    if several:
-        model = OneVsRestClassifier(model).fit(rows, labels)
-    else:
-        model.fit(rows, labels.argmax(axis=1))
-    found = model.predict_proba(averaged_attributes(target, hops))
-    out = np.zeros((target.nodes, source.labels.shape[1]))
-    out[:, model.classes_] = found
+    questions = averaged_attributes(target, hops)
+    out = np.zeros((target.nodes, labels.shape[1]))
+    if not several:
+        model = _regression(rows).fit(rows, labels.argmax(axis=1))
+        out[:, model.classes_] = model.predict_proba(questions)
+        return out
+    for number, column in enumerate(labels.T):
+        if column.min() < column.max():
+            out[:, number] = _regression(rows).fit(rows, column).predict_proba(questions)[:, 1]
+        else:
+            out[:, number] = column[0]
     return out
+
+
+def _regression(rows: Any) -> Any:  # noqa: ANN401
+    """Logistic regression with scikit-learn's defaults; dense columns are standardised first."""
+    model = LogisticRegression(max_iter=1000)
+    return model if sp.issparse(rows) else make_pipeline(StandardScaler(), model)
 
 
 def averaged_attributes(network: Network, hops: int) -> Any:  # noqa: ANN401  (a SciPy matrix or an array)

@@ -3,10 +3,11 @@
     python -m tests.benchmarks.network_scale [--nodes 10000 100000 1000000] [--memory 4GB] [--plot]
 
 A made-up network with 20 links a node (each stored in both directions), hubs among them, ten classes and
-2,000 words, 15 a node. ``molft node-finetune --memory 4GB`` trains one epoch on a tenth of the nodes
-(twice: to choose, and on all of them), computes all nodes with all neighbours, scores and writes them:
-two hops, batches of 512. Each size runs in a process of its own, of which the system tells the highest
-resident set. Processor seconds, unlike seconds, don't go by what else the machine does. Rows go to data/results/network_scale.csv, their plot to network_scale.png beside it.
+2,000 words, 15 a node. ``molft node-finetune --memory 4GB`` trains one epoch on a tenth of the nodes (twice:
+to choose, and on all of them), computes all nodes with all neighbours, scores and writes them: two hops,
+batches of 512. Each size runs in a process of its own, of which the system tells the highest resident set.
+Processor seconds, unlike seconds, don't go by what else the machine does. Rows go to
+data/results/network_scale.csv, their plot to network_scale.png beside it.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 TABLE, PLOT = RESULTS / "network_scale.csv", RESULTS / "network_scale.png"
 LINKS, CLASSES, WORDS, WORDS_EACH = 20, 10, 2000, 15
 FIELDS = (
-    "nodes", "links", "memory", "seconds_per_epoch", "processor_seconds_per_epoch", "seconds_in_all", "peak_bytes",
-    "accuracy", "weighted_f1",
+    "nodes", "links", "memory", "seconds_per_epoch", "processor_seconds_per_epoch", "seconds_in_all",
+    "peak_bytes", "accuracy", "weighted_f1",
 )  # fmt: skip
 
 
