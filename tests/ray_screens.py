@@ -21,6 +21,7 @@ from molft.use.ray_engine import Cluster
 from molft.use.sweep import Job, Summary
 
 BLOCK_ROWS = 8
+MOST_SECONDS = 900  # seconds are the rule; a busy machine takes its time, and after that something hangs
 NODE_DIES_AT = 56  # rows
 
 
@@ -34,6 +35,11 @@ def die_once(block: Block, *, question: Question, marker: Path) -> NDArray[np.fl
     raise AssertionError("still alive")
 
 
+def give_up(*_: object) -> None:
+    """End in order, so that no process of Ray stays behind."""
+    raise TimeoutError(f"the screen took over {MOST_SECONDS} s")
+
+
 def main(model: str, library: str, output: str, marker: str) -> None:
     """Screen, going on with what was begun; print the rows found finished, all, and those that are fine."""
     sweep = screens.sweep
@@ -43,17 +49,22 @@ def main(model: str, library: str, output: str, marker: str) -> None:
         return sweep(job, replace(question, answer=answer), *rest)  # type: ignore[arg-type]
 
     screens.sweep = sweep_deadly  # type: ignore[assignment]
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
-    second = nodes.add_node(num_cpus=1)
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(MOST_SECONDS)
+    nodes = Nodes()
+    try:
+        nodes.add_node(num_cpus=1, include_dashboard=False)
+        second = nodes.add_node(num_cpus=1)
 
-    def watch(_: str, rows: int, *rest: object) -> None:
-        if rows == NODE_DIES_AT:
-            nodes.remove_node(second, allow_graceful=False)
+        def watch(_: str, rows: int, *rest: object) -> None:
+            if rows == NODE_DIES_AT:
+                nodes.remove_node(second, allow_graceful=False)
 
-    options = {"block_rows": BLOCK_ROWS, "resume": True, "progress": watch, "ray": Cluster(nodes.address)}
-    summary = screens.screen(model, library, output, **options)  # type: ignore[arg-type]
-    print(summary.resumed, summary.rows, summary.ok)
-    nodes.shutdown()
+        options = {"block_rows": BLOCK_ROWS, "resume": True, "progress": watch, "ray": Cluster(nodes.address)}
+        summary = screens.screen(model, library, output, **options)  # type: ignore[arg-type]
+        print(summary.resumed, summary.rows, summary.ok)
+    finally:
+        nodes.shutdown()
 
 
 if __name__ == "__main__":
