@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from ray.cluster_utils import Cluster as Nodes
 
 import molft.use.screen as screens
 from molft.chem.prepare import Block
@@ -42,6 +41,9 @@ def give_up(*_: object) -> None:
 
 def main(model: str, library: str, output: str, marker: str) -> None:
     """Screen, going on with what was begun; print the rows found finished, all, and those that are fine."""
+    # Here, since pytest imports this file in search of doctests, with Ray or without.
+    from ray.cluster_utils import Cluster as Nodes
+
     sweep = screens.sweep
 
     def sweep_deadly(job: Job, question: Question, *rest: object) -> Summary:
