@@ -19,7 +19,7 @@ from molft.model.encoder import Encoder
 from molft.model.inference import FoldedEncoder
 from molft.model.network import Network, build_reader, vector_width
 from molft.model.weights import CONFIG, load_encoder_files
-from molft.train.loop import fold_each, predict_each
+from molft.train.loop import PREDICTED, fold_each, predict_each
 from molft.use.model import FORMAT, load
 
 SHIPPED = Path(__file__).resolve().parents[1] / "model" / "pretrained" / "default"
@@ -27,11 +27,15 @@ SHIPPED = Path(__file__).resolve().parents[1] / "model" / "pretrained" / "defaul
 
 @dataclass(frozen=True)
 class MoleculeEncoder:
-    """An encoder with the recipe by which it reads molecules, and its card (what it was trained on)."""
+    """An encoder with the recipe by which it reads molecules, and its card (what it was trained on).
+
+    ``rows`` molecules go through it at a time.
+    """
 
     encoder: Encoder
     recipe: Recipe
     card: dict[str, Any]
+    rows: int = PREDICTED
 
     @property
     def width(self) -> int:
@@ -53,7 +57,7 @@ class MoleculeEncoder:
 
     def vectors(self, graphs: Graphs) -> NDArray[np.float32]:
         """One vector for each packed molecule, float32 [B, D]."""
-        return predict_each([self._network], graphs, folded=self._folded)[0]
+        return predict_each([self._network], graphs, self.rows, self._folded)[0]
 
     @cached_property
     def _network(self) -> Network:

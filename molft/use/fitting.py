@@ -14,11 +14,14 @@ from molft.chem.prepare import Block, Recipe
 from molft.chem.smiles import Limits
 from molft.errors import MolftError
 from molft.model.encoder import Encoder
-from molft.model.network import suited_readout
+from molft.model.network import Network, suited_readout
+from molft.train.budget import Budget
 from molft.train.encoders import new_encoder
 from molft.train.finetune import Examples
+from molft.train.loop import PREDICTED, predict_each
 from molft.train.losses import ClassBalance
 from molft.train.plan import Plan, make_plan
+from molft.train.reading import rows_within
 from molft.use.dataset import Dataset
 from molft.use.encoders import find_encoder
 from molft.use.ensemble import Ensemble, train_networks
@@ -72,12 +75,13 @@ def fit(
     if plan.average:
         shares = ", ".join(f"{found.share:.0%}" for found in progress)
         reporter.line(f"share of the fine-tuned weights in the averages: {shares}")
+    rows = _rows_at_a_time(networks, data, options)
     if options.encoder != "none":
-        facts |= tell_retention(encoder, networks, about.recipe.scheme, reporter)
+        facts |= tell_retention(encoder, networks, about.recipe.scheme, reporter, rows)
     neighbours = Neighbours.of(
         take_rows(data.block, data.split.train), [data.assay.smiles[row] for row in data.split.train]
     )
-    model = Model(replace(about, facts=facts), networks, forest, neighbours=neighbours)
+    model = Model(replace(about, facts=facts), networks, forest, neighbours=neighbours, rows=rows)
     parts = {
         name: (take_rows(data.block, rows), data.examples(rows))
         for name, rows in (("valid", data.split.valid), ("test", data.split.test))
@@ -85,6 +89,17 @@ def fit(
     }
     model, evaluation = evaluate(model, parts, plan.select)
     return Fitted(model, evaluation, [p.history for p in progress])
+
+
+def _rows_at_a_time(networks: list[Network], data: Dataset, options: Options) -> int:
+    """How many molecules the finished networks may read at a time: as always, or what a budget allows."""
+    if options.memory is None:
+        return PREDICTED
+    budget = Budget(options.memory, torch.device("cpu"))
+    try:
+        return rows_within(budget, data.block.graphs, lambda some: predict_each(networks, some), PREDICTED)
+    except MolftError:
+        return 1  # all is trained: rather a little above the budget than for nothing
 
 
 def plan_model(

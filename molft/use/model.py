@@ -37,7 +37,7 @@ from molft.model.network import Network
 from molft.model.network import build_network as join_network
 from molft.model.weights import check_fit, read_tensors, write_tensors
 from molft.train.checkpoint import part, with_prefix
-from molft.train.loop import fold_each, predict_each
+from molft.train.loop import PREDICTED, fold_each, predict_each
 from molft.train.plan import TASK_TYPES
 from molft.use.columns import free_names
 from molft.use.forest import Forest, join_features
@@ -152,13 +152,17 @@ def build_network(about: About, encoder: Encoder | None = None) -> Network:
 
 @dataclass
 class Model:
-    """Networks (an ensemble) and a forest that answer together; the networks are trained no more."""
+    """Networks (an ensemble) and a forest that answer together; the networks are trained no more.
+
+    ``rows`` molecules go through them at a time.
+    """
 
     about: About
     networks: list[Network]
     forest: Forest | None
     directory: Path | None = None
     neighbours: Neighbours | None = None
+    rows: int = PREDICTED
 
     @property
     def recipe(self) -> Recipe:
@@ -222,7 +226,7 @@ class Model:
         """Prediction of each network alone, in probabilities or label units, float64 [members, B, T]."""
         if not len(graphs):
             return np.zeros((len(self.networks), 0, len(self.about.tasks)))
-        each = predict_each(self.networks, graphs, folded=self._folded)
+        each = predict_each(self.networks, graphs, self.rows, self._folded)
         return np.stack([finish(self.about, out) for out in each])
 
     @cached_property
