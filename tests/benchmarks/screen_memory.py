@@ -27,6 +27,7 @@ import psutil
 from tests.benchmarks.screen_inputs import ALL, save_model, write_library
 
 EVERY_S = 1.0
+POINTS = 300
 
 
 class Sample(NamedTuple):
@@ -71,10 +72,22 @@ def tell(samples: list[Sample]) -> str:
     )
 
 
+def thin(samples: list[Sample]) -> list[Sample]:
+    """At most POINTS samples of each process: of those that fall together, the largest."""
+    kept = []
+    for run in dict.fromkeys((s.rows, s.process) for s in samples):
+        curve = [s for s in samples if (s.rows, s.process) == run]
+        size = -(-len(curve) // POINTS)
+        pieces = (curve[start : start + size] for start in range(0, len(curve), size))
+        kept += [max(piece, key=lambda s: s.megabytes) for piece in pieces]
+    return kept
+
+
 def keep(samples: list[Sample], path: Path) -> None:
-    """The samples as ``path``.csv and as a plot, ``path``.png."""
+    """The samples, thinned, as ``path``.csv and as a plot, ``path``.png."""
     from matplotlib.figure import Figure
 
+    samples = thin(samples)
     with path.with_suffix(".csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["rows", "seconds", "process", "resident_mb"])
