@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from molft.cli import app
 from molft.data.network import Network, make_network
 from molft.errors import MolftError
+from molft.use.info import describe
 from molft.use.node_files import write_result
 from molft.use.node_memory import fit_memory
 from molft.use.node_model import load_node_model, smooth
@@ -74,6 +75,10 @@ def test_a_saved_model_answers_as_before(tmp_path: Path) -> None:
     train, valid, _ = split_nodes(network, 0.3, 0.2, 0)
     found = model.predict(network, np.concatenate([train, valid]))
     np.testing.assert_allclose(found, result.probabilities, atol=1e-6)
+    lines = describe(str(tmp_path / "model")).splitlines()
+    assert lines[0] == "node labels: 0, 1, 2"
+    assert lines[2] == "trained on: 180 nodes; tested on 420"
+    assert [line.split(":")[0] for line in lines[3:]] == list(result.record["test"])
     other = make_network(np.zeros((2, 2)), np.ones((2, 7)))
     with pytest.raises(MolftError, match="the network has 7 attributes, but the model was made for 60"):
         model.predict(other)

@@ -9,6 +9,8 @@ from typing import Any
 from molft.files import read_json
 from molft.use.encoders import find_encoder
 from molft.use.model import CONFIG, FORMAT, load
+from molft.use.node_files import describe_nodes
+from molft.use.node_model import FORMAT as NODES_FORMAT
 
 
 def describe(name: str) -> str:
@@ -17,6 +19,8 @@ def describe(name: str) -> str:
     record = read_json(config) if config.is_file() else None
     if isinstance(record, dict) and record.get("format") == FORMAT:
         return "\n".join(_describe_model(Path(name)))
+    if isinstance(record, dict) and record.get("format") == NODES_FORMAT:
+        return describe_nodes(Path(name))
     encoder, card = find_encoder(name)
     config_lines = [f"  {key}: {value}" for key, value in encoder.config.to_json().items()]
     return "\n".join([f"encoder {name}", *config_lines, "card", *_lines(card)])

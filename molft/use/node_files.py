@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from molft.data.network import Network
 from molft.errors import MolftError
-from molft.files import write_json
-from molft.use.node_model import CONFIG
+from molft.files import read_json, write_json
+from molft.use.node_model import CONFIG, load_node_model
 from molft.use.node_scores import Answers, choose_labels
 from molft.use.nodes import NodeResult
 from molft.use.output import write_rows
@@ -31,6 +31,22 @@ def write_result(result: NodeResult, graph: Network, directory: Path) -> None:
     write_rows(directory / "predictions.csv", _tables(result, graph))
     write_json(directory / "metrics.json", result.record)
     result.model.save(directory)
+
+
+def describe_nodes(directory: Path) -> str:
+    """What a folder of ``molft node-finetune`` holds, in lines."""
+    model, record = load_node_model(directory), read_json(directory / "metrics.json")
+    config = model.network.config
+    told = [
+        f"node labels: {', '.join(model.classes)}{', several a node' if model.several else ''}",
+        f"network: {config.encoder}, {config.layers} hops of width {config.width}, for {config.attributes:,} "
+        f"attributes; answers smoothed by {model.smoothing:g}",
+        f"trained on: {record['trained_on']:,} nodes; tested on {record['tested_on']:,}",
+    ]
+    for answer, scores in record["test"].items():
+        if scores:
+            told.append(f"{answer}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    return "\n".join(told)
 
 
 def _tables(result: NodeResult, graph: Network, rows: int = 16384) -> Iterator[pa.Table]:

@@ -1,10 +1,11 @@
 """Time and memory of node fine-tuning as the network grows, under a budget of memory.
 
     python -m tests.benchmarks.network_scale [--nodes 10000 100000 1000000] [--memory 4GB] [--plot]
+        [--keep FOLDER]
 
 A made-up network with 20 links a node (each stored in both directions), hubs among them, ten classes and
-2,000 words, 15 a node. ``molft node-finetune --memory 4GB`` trains one epoch on a tenth of the nodes (twice:
-to choose, and on all of them), computes all nodes with all neighbours, scores and writes them: two hops,
+2,000 words, 15 a node. ``molft node-finetune --memory 4GB`` trains one epoch on 2 % of the nodes (twice: to
+choose, and on all of them), computes all nodes with all neighbours, scores and writes them: two hops,
 batches of 512. Each size runs in a process of its own, of which the system tells the highest resident set.
 Processor seconds, unlike seconds, don't go by what else the machine does. Rows go to
 data/results/network_scale.csv, their plot to network_scale.png beside it.
@@ -33,8 +34,8 @@ FIELDS = (
 )  # fmt: skip
 
 
-def write_network(path: Path, nodes: int) -> int:
-    """Write a made-up network; gives the number of its links, each counted once."""
+def write_network(path: Path, nodes: int) -> None:
+    """Write a made-up network."""
     rng = np.random.default_rng(nodes)
     label = np.sort(rng.integers(0, CLASSES, nodes))
     firsts = np.searchsorted(label, np.arange(CLASSES + 1))
@@ -54,7 +55,6 @@ def write_network(path: Path, nodes: int) -> int:
     attributes = sp.csr_matrix((np.ones(words.size, np.uint8), words.ravel(), starts), (nodes, WORDS))
     attributes.sum_duplicates()
     np.savez(path, labels=label, **parts("adj", links), **parts("attr", attributes))
-    return len(keys)
 
 
 def parts(key: str, matrix: sp.csr_matrix) -> dict[str, np.ndarray]:
@@ -67,15 +67,19 @@ def parts(key: str, matrix: sp.csr_matrix) -> dict[str, np.ndarray]:
     }
 
 
-def measure(nodes: int, memory: str, folder: Path) -> dict[str, object]:
-    """Run the command on a network of one size."""
-    links = write_network(folder / "network.npz", nodes)
-    out = folder / "model"
-    words = f"-m molft node-finetune {folder / 'network.npz'} -o {out} --memory {memory} --no-baselines"
+def measure(nodes: int, memory: str, file: Path, out: Path) -> dict[str, object]:
+    """Run the command on a network of one size, made where ``file`` is missing."""
+    if not file.exists():
+        write_network(file, nodes)
+    words = f"-m molft node-finetune {file} -o {out} --memory {memory} --no-baselines"
     started = time.perf_counter()
     child = os.posix_spawn(
         sys.executable,
-        [sys.executable, *words.split(), *"--layers 2 --epochs 1 --batch-size 512".split()],
+        [
+            sys.executable,
+            *words.split(),
+            *"--layers 2 --epochs 1 --batch-size 512 --train-fraction 0.02".split(),
+        ],
         dict(os.environ),
     )
     _, status, used = os.wait4(child, 0)
@@ -84,7 +88,7 @@ def measure(nodes: int, memory: str, folder: Path) -> dict[str, object]:
     record = read_json(out / "metrics.json")
     return {
         "nodes": nodes,
-        "links": links,
+        "links": record["links"] // 2,
         "memory": memory,
         "seconds_per_epoch": f"{record['seconds_per_epoch']:.2f}",
         "processor_seconds_per_epoch": f"{record['processor_seconds_per_epoch']:.2f}",
@@ -118,12 +122,14 @@ def main() -> None:
     )
     parser.add_argument("--nodes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--memory", default="4GB")
+    parser.add_argument("--keep", type=Path, help="Keep the networks there, or take them from there.")
     parser.add_argument("--plot", action="store_true", help="Only draw.")
     chosen = parser.parse_args()
     for nodes in [] if chosen.plot else sorted(chosen.nodes):
         if not is_known(TABLE, {"nodes": nodes, "memory": chosen.memory}):
             with tempfile.TemporaryDirectory() as folder:
-                append_row(TABLE, FIELDS, measure(nodes, chosen.memory, Path(folder)))
+                file = (chosen.keep or Path(folder)) / f"{nodes}.npz"
+                append_row(TABLE, FIELDS, measure(nodes, chosen.memory, file, Path(folder) / "model"))
     draw()
 
 
