@@ -29,7 +29,7 @@ Precision = Annotated[
 Workers = Annotated[int | None, typer.Option(help="Processes that read molecules.  [default: all cores]")]
 Memory = Annotated[
     str | None,
-    typer.Option(help="Keep within so much, as 4GB: on a GPU of torch's, else resident.  [default: all]"),
+    typer.Option(help="Keep within this much, as 4GB: of the GPU's memory, or else resident."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")]
 

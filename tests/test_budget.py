@@ -1,5 +1,7 @@
 """How much fits into an amount of memory, and which way of computing a step is taken."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,21 @@ def test_the_peak_of_a_piece_of_work_is_seen_and_forgotten() -> None:
 
 def test_without_children_a_size_is_assumed() -> None:
     assert peak_of_child() == 250 * MB
+
+
+@pytest.mark.parametrize(("name", "number"), [("cuda", 3), ("cuda:1", 1)])
+def test_on_a_gpu_torch_may_take_the_share_that_the_budget_is(
+    name: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = []
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=16_000 * MB)
+    )
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *given: allowed.append(given))
+    for size in (4_000 * MB, 32_000 * MB):
+        keep_within(torch.device(name), size)
+    assert allowed == [(0.25, number), (1.0, number)]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from molft.errors import MolftError
+from molft.model.config import NetworkConfig
+from molft.model.network import Network, build_network
 from molft.train import finetune_step
 from molft.train import pretrain as pretraining
 from molft.train.budget import Budget
+from molft.train.encoders import new_encoder
 from molft.train.finetune import Task, finetune
 from molft.train.finetune_step import Run, _learn_parts
 from molft.train.lean import Lean
@@ -57,6 +60,11 @@ def test_with_plenty_of_memory_a_training_is_what_it_was_bit_for_bit(begin: Call
     assert same(trained(begin()), trained(within(begin(), PLENTY, lines)))
     assert all("layers keep all, batch of 14 whole" in line for line in lines)
     assert lines
+
+
+def wide_network() -> Network:
+    torch.manual_seed(0)
+    return build_network(new_encoder("snap", layers=5, width=300), NetworkConfig(tasks=1))
 
 
 def force(monkeypatch: pytest.MonkeyPatch, choice: Choice) -> None:
@@ -200,6 +208,26 @@ def test_a_step_above_the_budget_changes_the_way_of_the_next(monkeypatch: pytest
     assert len(lines) == 2
     assert "layers keep all, batch of 14 whole; measured" in lines[0]
     assert "was not enough; from here on: layers keep their inputs only" in lines[1]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_a_training_keeps_within_what_it_would_exceed() -> None:
+    def task() -> Task:
+        wide = replace(full_task(batch_size=40), network=wide_network().to("cuda"))
+        return wide
+
+    torch.cuda.reset_peak_memory_stats()
+    finetune(task())
+    plain, lines = torch.cuda.max_memory_allocated(), []
+    size = int(0.7 * plain)
+    try:
+        torch.cuda.reset_peak_memory_stats()
+        finetune(replace(task(), budget=Budget(size, torch.device("cuda"), lines.append), may_halve=True))
+        assert torch.cuda.max_memory_allocated() <= size
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "layers keep their inputs only" in lines[0]
 
 
 # ------------------------------------------------------------------------------------------- pre-training

@@ -66,11 +66,11 @@ class Budget:
         """Bytes that may still be taken now."""
         return max(0, int(_SAFETY * self.size) - used(self.device))
 
-    def exceeded(self) -> bool:
-        """Whether more was held than the budget since the last look."""
-        over = peak(self.device) > self.size
+    def watch(self) -> Callable[[], bool]:
+        """A function that says whether more was held than the budget from now on."""
         forget_peak(self.device)
-        return over
+        before = peak(self.device)  # where it can't be forgotten, what was held earlier doesn't count
+        return lambda: peak(self.device) > max(self.size, before)
 
     def most(self, atoms: NDArray[np.integer], work: Callable[[int], object], reserve: int = 0) -> Found:
         """How many molecules ``work`` can do at a time.

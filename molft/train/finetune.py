@@ -129,7 +129,7 @@ def _run_epoch(run: Run, epoch: int) -> dict[str, Any]:
     first, end = plan.phase_at(epoch)
     steps = (end - first) * len(batches)
     total = 0.0
-    for number, rows in enumerate(batches):
+    for number, rows in enumerate(run.batches.through(batches)):
         step = (epoch - first) * len(batches) + number
         factor = warmup_cosine(step, steps, max(1, round(plan.warmup * steps)), plan.floor)
         for group in run.optimizer.param_groups:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from molft.chem.graphs import Graphs
-from molft.data.batch import make_batch
+from molft.data.batch import Batch, make_batch
 from molft.model.lora import freeze_all_but_updates
 from molft.train.anchor import Weights, add_pull
 from molft.train.budget import Budget
@@ -18,11 +18,12 @@ from molft.train.lean import Lean, bytes_of
 from molft.train.loop import PREDICTED, FrozenStates, freeze_states, predict
 from molft.train.losses import Loss
 from molft.train.precision import half_type
+from molft.train.prefetch import Prefetch
 from molft.train.processes import Processes
 from molft.train.reading import rows_within
 from molft.train.running_statistics import RunningStatistics
 from molft.train.task import Task
-from molft.train.ways import list_ways
+from molft.train.ways import Choice, list_ways
 
 _CACHED_SHARE = 4  # of what a budget leaves free, a quarter may hold the states of a frozen part
 
@@ -46,13 +47,24 @@ class Run:
     heaviest: NDArray[np.int64] | None = None
     rows: int | None = None
     scaler: torch.amp.GradScaler = field(default_factory=lambda: torch.amp.GradScaler(enabled=False))
+    batches: Prefetch[Batch] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Batches are made from the packed graphs on the CPU, one ahead where a GPU trains."""
+        on_gpu, graphs = self._on_gpu, self.task.train.graphs
+        self.batches = Prefetch(lambda rows: make_batch(graphs.take(rows)).pin(on_gpu), on_gpu)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return next(self.task.network.parameters()).device.type == "cuda"
 
     def keep_within(self, budget: Budget, heaviest: NDArray[np.int64]) -> None:
         """Hold no more than the budget, of which the ``heaviest`` batch takes most."""
         budget.begin()
         task = self.task
         ways = list_ways(task.network.encoder.config.conv, task.half, task.may_halve)
-        self.lean, self.heaviest = Lean(budget, task.network, ways), heaviest
+        self.lean = Lean(budget, task.network, ways, choice=Choice(ways[0], 1, 0))
+        self.heaviest = heaviest
         needs_scale = half_type(budget.device) == torch.float16
         self.scaler = torch.amp.GradScaler(budget.device.type, enabled=needs_scale)
 
@@ -65,6 +77,7 @@ class Run:
         if self.frozen != frozen:
             self.frozen, self.train = frozen, self._freeze(self.task.train.graphs)
             self.valid = self._freeze(self.task.valid.graphs) if self._head_only() else None
+            self.batches.on = self._on_gpu and not self._head_only()
             if not self._head_only():
                 self._choose_way()
 
@@ -152,7 +165,7 @@ def _learn(run: Run, rows: NDArray[np.int64], share: float = 1.0) -> float:
         if frozen is not None and frozen.summary is not None:
             outputs = network.head(frozen.summary[torch.from_numpy(rows)])
         else:
-            batch = make_batch(task.train.graphs.take(rows)).to(device)
+            batch = run.batches.take(rows).to(device)
             states = network.encoder.run(batch, states=frozen.of_atoms(rows) if frozen else None)
             outputs = network.predict_from(states, batch)
             del states  # so that the backward pass can free them one by one

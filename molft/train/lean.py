@@ -77,9 +77,10 @@ class Lean:
         device = self.budget.device
         while True:
             before = Snapshot(self.model, device)
+            exceeded = self.budget.watch()
             result = self._try(gradients)
             if not self.processes.any(result is None, device) and result is not None:
-                if self.processes.any(self.budget.exceeded(), device):
+                if self.processes.any(exceeded(), device):
                     self._back_off(batch)
                 return result[0]
             before.restore()

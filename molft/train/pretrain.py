@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +37,9 @@ from molft.train.interruption import Interruption, catch_sigterm
 from molft.train.lean import Lean, bytes_of, heaviest_batch
 from molft.train.objectives.joint import Pretraining
 from molft.train.precision import choose_autocast, choose_half, may_halve
+from molft.train.prefetch import Prefetch
 from molft.train.pretrain_config import OBJECTIVES, PretrainConfig
-from molft.train.pretrain_data import PretrainData, divide, target_arrays
+from molft.train.pretrain_data import Loaded, PretrainData, divide, target_arrays
 from molft.train.processes import Processes
 from molft.train.reports import append_report, forget_reports
 from molft.train.running_statistics import RunningStatistics
@@ -81,6 +82,12 @@ class _Run:
     lean: Lean | None = None
     parts: int = 1
     reported: int = _REPORTED
+    batches: Prefetch[Loaded] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Batches are read from the corpus on the CPU, one ahead where a GPU trains."""
+        on_gpu = self.device.type == "cuda"
+        self.batches = Prefetch(lambda rows: self.data.load(rows, on_gpu), on_gpu)
 
     @property
     def config(self) -> PretrainConfig:
@@ -191,7 +198,7 @@ def _train(run: _Run, pace: Pace, interruption: Interruption) -> None:
     while run.step < run.steps:
         epoch, first = divmod(run.step, run.per_epoch)
         order = run.data.train[epoch_order(len(run.data.train), run.config.seed, epoch)]
-        for rows in split_evenly(order, run.config.batch_size)[first:]:
+        for rows in run.batches.through(split_evenly(order, run.config.batch_size)[first:]):
             loss = _take_step(run, rows)
             molecules += len(rows)
             last = run.step == run.steps
@@ -254,7 +261,7 @@ def _learn_parts(run: _Run, rows: NDArray[np.int64]) -> tuple[torch.Tensor, Runn
     config, processes = run.config, run.processes
     loss = torch.zeros(1, device=run.device)
     statistics = RunningStatistics(run.model)
-    pieces = np.array_split(rows, config.parts)
+    pieces = np.array_split(rows, config.parts) if config.parts > 1 else [rows]
     for number in range(processes.rank, config.parts, processes.size):
         seed = (config.seed * 1_000_003 + run.step) * config.parts + number
         if len(pieces[number]):
@@ -265,7 +272,7 @@ def _learn_parts(run: _Run, rows: NDArray[np.int64]) -> tuple[torch.Tensor, Runn
 
 def _learn(run: _Run, rows: NDArray[np.int64], generator: torch.Generator) -> torch.Tensor:
     """Add the gradients of one part of a step; its share of the loss."""
-    batch, targets = run.data.load(rows, run.device)
+    batch, targets = run.data.move(run.batches.take(rows), run.device)
     with _autocast(run):
         results = run.model(batch, targets, generator)
     weights = run.config.objectives
@@ -311,7 +318,7 @@ def _score(run: _Run, batches: Sequence[NDArray[np.int64]]) -> dict[str, float]:
     counts: dict[str, int] = {}
     generator = torch.Generator(run.device).manual_seed(1)
     for rows in batches:
-        batch, targets = run.data.load(rows, run.device)
+        batch, targets = run.data.move(run.data.load(rows), run.device)
         with _autocast(run):
             results = run.model(batch, targets, generator)
         for name, (loss, score) in results.items():

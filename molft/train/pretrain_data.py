@@ -18,6 +18,7 @@ from molft.train.objectives.descriptors import robust_scale
 from molft.train.objectives.fingerprints import fold, unfold
 from molft.train.objectives.labels import label_scale
 
+Loaded = tuple[Batch, dict[str, Tensor]]
 _HELD_OUT = 4096  # molecules kept aside to watch the loss
 _SAMPLE = 20_000  # molecules that the scale of descriptors is taken from
 _NEEDS = {"descriptors": "descriptors", "fingerprints": "bits", "labels": LABEL_ROW}
@@ -43,8 +44,8 @@ class PretrainData:
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
 
-    def load(self, rows: NDArray[np.int64], device: torch.device) -> tuple[Batch, dict[str, Tensor]]:
-        """Batch and targets of some molecules."""
+    def load(self, rows: NDArray[np.int64], pin: bool = False) -> Loaded:
+        """Batch and targets of some molecules, on the CPU; in pinned memory for a GPU to fetch if asked."""
         rows = np.sort(rows)  # neighbouring pages are read together; order inside a batch does not matter
         arrays, targets = self.corpus.arrays, {}
         if "descriptors" in self.wanted:
@@ -53,8 +54,14 @@ class PretrainData:
             targets["bits"] = torch.from_numpy(unfold(arrays["bits"][rows].astype(np.uint8)))
         if "labels" in self.wanted:
             targets["labels"] = torch.from_numpy(self.corpus.take_labels(rows))
-        batch = make_batch(self.corpus.take(rows)).to(device)
-        return batch, {name: tensor.to(device, non_blocking=True) for name, tensor in targets.items()}
+        batch = make_batch(self.corpus.take(rows)).pin(pin)
+        return batch, {name: tensor.pin_memory() for name, tensor in targets.items()} if pin else targets
+
+    @staticmethod
+    def move(loaded: Loaded, device: torch.device) -> Loaded:
+        """What :meth:`load` gave, on the device."""
+        batch, targets = loaded
+        return batch.to(device), {name: t.to(device, non_blocking=True) for name, t in targets.items()}
 
     def descriptor_scale(self) -> tuple[Tensor, Tensor] | tuple[None, None]:
         """Median and spread of each descriptor in a sample of the training molecules, if wanted."""
