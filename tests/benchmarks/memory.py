@@ -1,7 +1,7 @@
 """Peak memory and speed of fine-tuning and pre-training under memory budgets.
 
     MOLFT_DATA=... python -m tests.benchmarks.memory [--budgets none,2GB,1GB,700MB,600MB] [--batch 1024]
-        [--precision float32]
+        [--precision float32] [--store DIR]
 
 Molecules drawn from ChEMBL; the default shape (GIN 5 x 300) from random weights; two batches an epoch, two
 epochs. Every line is a process of its own. The peak is the resident set of the whole process from start to
@@ -33,6 +33,17 @@ def draw(molecules: int) -> list[str]:
     path = Path(os.environ["MOLFT_DATA"]) / "corpora" / "chembl.smi.xz"
     with lzma.open(path, "rt") as lines:
         return random.Random(0).sample([line.split()[0] for line in lines], molecules)
+
+
+def pack(folder: Path, molecules: int) -> Path:
+    """A store of some of ChEMBL with the targets of pre-training."""
+    from molft.data.corpus import pack_corpus
+    from molft.train.pretrain_data import target_arrays
+
+    source = folder / "drawn.smi"
+    source.write_text("\n".join(draw(molecules)))
+    pack_corpus([source], folder / "store", "ogb", target_arrays, workers=1)
+    return folder / "store"
 
 
 def finetune(store: Path, batch: int, precision: str, budget: Any) -> float:  # noqa: ANN401
@@ -115,25 +126,21 @@ def main() -> None:
     options.add_argument("--budgets", default="none,2GB,1GB,700MB,600MB")
     options.add_argument("--batch", type=int, default=1024)
     options.add_argument("--precision", default="float32")
+    options.add_argument("--store", type=Path, help="of molft pretrain; none: one is packed")
     options.add_argument("--measure", nargs=3, metavar=("WORK", "BUDGET", "STORE"), help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.measure:
         work, size, store = chosen.measure
         return measure(work, size, Path(store), chosen.batch, chosen.precision)
-    from molft.data.corpus import pack_corpus
-    from molft.train.pretrain_data import target_arrays
-
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "drawn.smi"
-        source.write_text("\n".join(draw(2 * chosen.batch + chosen.batch // 4)))
-        pack_corpus([source], Path(folder) / "store", "ogb", target_arrays, workers=1)
+        store = chosen.store or pack(Path(folder), 2 * chosen.batch + chosen.batch // 4)
         print(f"batch of {chosen.batch:,}, {chosen.precision}, one thread")
         print(f"{'work':10}{'budget':>8}{'held MB':>9}{'peak MB':>9}{'molecules/s':>13}  way", flush=True)
         for work in ("finetune", "pretrain"):
             for size in chosen.budgets.split(","):
                 arguments = ["--batch", str(chosen.batch), "--precision", chosen.precision]
                 command = [sys.executable, "-m", "tests.benchmarks.memory", *arguments]
-                command += ["--measure", work, size, str(Path(folder) / "store")]
+                command += ["--measure", work, size, str(store)]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     print(f"{work:10}{size:>8}  {done.stderr.strip().splitlines()[-1]}", flush=True)
