@@ -209,7 +209,7 @@ def link_weights(hop: Hop, network: Network, config: NodeConfig) -> Tensor:
     out = torch.zeros(len(hop.starts), total)
     own = torch.from_numpy(hop.weights[hop.starts])
     if network.link_codes is None:
-        plain = stacked_rows(torch.zeros_like(loop) * 0, sizes, "link")
+        plain = stacked_rows(torch.zeros_like(loop), sizes, "link")
         out[:, plain[0]] = (1 - own).unsqueeze(1)
         out[:, loop[0]] += own.unsqueeze(1)
         return out
