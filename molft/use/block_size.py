@@ -56,9 +56,9 @@ def fit_job(job: Job, question: Question, memory: int | None, tell: Callable[[st
         fits = 0 < rows * each <= budget.room - count * child
         if fits and (count <= 1 or rows >= min(_FEWEST, job.block_rows)):
             budget.tell(
-                f"memory {format_memory(memory)}: {rows:,} rows a block, {count} processes read molecules; "
-                f"measured: {format_memory(used(budget.device))} here, {format_memory(child)} a process, "
-                f"{format_memory(rows * each)} for blocks"
+                f"memory {format_memory(memory)}: {rows:,} rows a block, processes that read molecules: "
+                f"{count}; measured: {format_memory(used(budget.device))} here, "
+                f"{format_memory(child)} a process, {format_memory(rows * each)} for blocks"
             )
             return replace(job, block_rows=rows, workers=count)
     raise MolftError(
