@@ -60,12 +60,12 @@ def question(meter: Meter) -> Question:
     ("size", "rows", "workers"),
     [
         (4_000, 1024, 2),  # 100 + 2 x 200 + 2 x 1.5 x 1024
-        (2_100, 512, 2),
+        (2_200, 512, 2),
         (1_400, 256, 2),
         (950, 128, 2),
         (800, 256, 1),  # rather one process than blocks of fewer than 128 rows
         (400, 32, 1),
-        (320, 8, 1),
+        (330, 8, 1),
     ],
 )
 def test_rows_are_halved_before_processes_go(

@@ -177,7 +177,7 @@ def test_ways_from_fast_to_small() -> None:
         ),
         (2_000, Choice(Way("pieces", True), 1, 1_380), "16 bits, batch of 64 whole"),
         (800, Choice(Way("pieces", True), 2, 740), "16 bits, batch of 64 in 2 parts of 32 (each normalised"),
-        (600, Choice(Way("pieces", True), 3, 560), "16 bits, batch of 64 in 3 parts of 22 (each normalised"),
+        (600, Choice(Way("pieces", True), 3, 540), "16 bits, batch of 64 in 3 parts of 22 (each normalised"),
     ],
 )
 def test_the_first_way_in_which_the_whole_batch_fits(

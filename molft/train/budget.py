@@ -28,7 +28,7 @@ from molft.train.resident import (
 )
 
 _FIRST = 32  # molecules of the first measurement
-_SAFETY = 0.98  # of the budget may be planned for: batches of equal size differ a little
+_SAFETY = 0.95  # of the budget may be planned for: batches differ, and kernels are added on the way
 _GROWTH = 1.05  # by which an atom may cost more in a larger batch
 
 
