@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from molft.use.sweep import Job, Summary
 
 BLOCK_ROWS = 8
 MOST_SECONDS = 900  # seconds are the rule; a busy machine takes its time, and after that something hangs
+START_TURNS = 5
 NODE_DIES_AT = 56  # rows
 
 
@@ -39,11 +41,25 @@ def give_up(*_: object) -> None:
     raise TimeoutError(f"the screen took over {MOST_SECONDS} s")
 
 
-def main(model: str, library: str, output: str, marker: str) -> None:
-    """Screen, going on with what was begun; print the rows found finished, all, and those that are fine."""
+def start_nodes() -> tuple[Any, Any]:
+    """Two nodes, and the second of them; Ray gives a node 30 s to start, which on a busy machine can fail."""
     # Here, since pytest imports this file in search of doctests, with Ray or without.
     from ray.cluster_utils import Cluster as Nodes
 
+    for turn in range(START_TURNS):
+        nodes = Nodes()
+        try:
+            nodes.add_node(num_cpus=1, include_dashboard=False)
+            return nodes, nodes.add_node(num_cpus=1)
+        except Exception:
+            nodes.shutdown()
+            if turn == START_TURNS - 1:
+                raise
+    raise AssertionError("no turn")
+
+
+def main(model: str, library: str, output: str, marker: str) -> None:
+    """Screen, going on with what was begun; print the rows found finished, all, and those that are fine."""
     sweep = screens.sweep
 
     def sweep_deadly(job: Job, question: Question, *rest: object) -> Summary:
@@ -53,10 +69,8 @@ def main(model: str, library: str, output: str, marker: str) -> None:
     screens.sweep = sweep_deadly  # type: ignore[assignment]
     signal.signal(signal.SIGALRM, give_up)
     signal.alarm(MOST_SECONDS)
-    nodes = Nodes()
+    nodes, second = start_nodes()
     try:
-        nodes.add_node(num_cpus=1, include_dashboard=False)
-        second = nodes.add_node(num_cpus=1)
 
         def watch(_: str, rows: int, *rest: object) -> None:
             if rows == NODE_DIES_AT:
