@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 MB = 10**6
-MOLECULES = 300
+MOLECULES = 400
 
 
 def run_deed(deed: str, budget: int, limit: int | None = None) -> list[dict[str, Any]]:

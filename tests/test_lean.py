@@ -230,6 +230,16 @@ def test_on_cuda_a_training_keeps_within_what_it_would_exceed() -> None:
     assert "layers keep their inputs only" in lines[0]
 
 
+def test_a_small_step_is_not_to_blame_for_what_else_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = use_meter(monkeypatch)
+    meter.held = 990
+    exceeded = Budget(1_000, CPU).watch()
+    meter.take(40)
+    assert not exceeded()
+    meter.take(60)
+    assert exceeded()
+
+
 # ------------------------------------------------------------------------------------------- pre-training
 
 

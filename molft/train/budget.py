@@ -29,6 +29,7 @@ from molft.train.resident import (
 
 _FIRST = 32  # molecules of the first measurement
 _SAFETY = 0.95  # of the budget may be planned for: batches differ, and kernels are added on the way
+_SLIGHT = 0.05  # of the budget is next to nothing
 _GROWTH = 1.05  # by which an atom may cost more in a larger batch
 
 
@@ -67,10 +68,13 @@ class Budget:
         return max(0, int(_SAFETY * self.size) - used(self.device))
 
     def watch(self) -> Callable[[], bool]:
-        """A function that says whether more was held than the budget from now on."""
+        """A function that says whether a step that begins now went over the budget.
+
+        A step that takes next to nothing is not to blame for what else is held, and less of it wouldn't help.
+        """
         forget_peak(self.device)
         before = peak(self.device)  # where it can't be forgotten, what was held earlier doesn't count
-        return lambda: peak(self.device) > max(self.size, before)
+        return lambda: peak(self.device) > max(self.size, before + int(_SLIGHT * self.size))
 
     def most(self, atoms: NDArray[np.integer], work: Callable[[int], object], reserve: int = 0) -> Found:
         """How many molecules ``work`` can do at a time.
