@@ -67,5 +67,7 @@ def test_a_batch_without_atoms_reads_out(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "average", "set2set", "set2set0", "set2set10", "Mean"])
 def test_unknown_readouts_are_refused(name: str) -> None:
-    with pytest.raises(MolftError, match="expected mean, sum, max, attention, summary or set2set1 to set2set9"):
+    with pytest.raises(
+        MolftError, match="expected mean, sum, max, attention, summary or set2set1 to set2set9"
+    ):
         build_readout(name, 2)
