@@ -47,8 +47,13 @@ class Batch(NamedTuple):
         """The same batch in memory that a GPU can read by itself; as it is where not ``on``."""
         if not on:
             return self
-        pinned = (t.pin_memory() for t in (self.atoms, self.bonds, self.edge_index, self.graph))
-        return Batch(*pinned, self.size)
+        return Batch(
+            self.atoms.pin_memory(),
+            self.bonds.pin_memory(),
+            self.edge_index.pin_memory(),
+            self.graph.pin_memory(),
+            self.size,
+        )
 
 
 def make_batch(graphs: Graphs) -> Batch:
