@@ -42,7 +42,7 @@ def test_moleculenet(real_data: Path, tmp_path: Path) -> None:
 def test_python() -> None:
     lines = run(sys.executable, "examples/4_python.py", 1).stdout.splitlines()
     assert lines[0].startswith("CCCCCO: ")
-    assert lines[1:] == ["not a molecule: nan", "embedding: 2 molecules x 300 numbers"]
+    assert lines[1:] == ["not a molecule: nan", "embedding: 2 molecules x 512 numbers"]
 
 
 def test_network() -> None:

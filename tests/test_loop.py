@@ -12,8 +12,7 @@ from molft.data.batch import make_batch
 from molft.errors import MolftError
 from molft.model.config import NetworkConfig
 from molft.model.network import Network, build_network
-from molft.train import finetune as finetuning
-from molft.train import loop
+from molft.train import finetune_step
 from molft.train.encoders import new_encoder
 from molft.train.finetune import Task, finetune
 from molft.train.loop import freeze_states, predict, predict_each
@@ -137,16 +136,12 @@ def test_the_states_of_no_molecule(graphs: Graphs) -> None:
 
 
 @pytest.mark.parametrize(("jk", "needed"), [("last", 1), ("sum", 2)])
-def test_states_that_would_fill_the_memory_are_not_kept(
-    graphs: Graphs, jk: str, needed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_states_that_would_fill_the_memory_are_not_kept(graphs: Graphs, jk: str, needed: int) -> None:
     model = network(jk)
     model.encoder.freeze(2)
     size = needed * len(graphs.atoms) * WIDTH * 4
-    monkeypatch.setattr(loop, "_CACHE_BYTES", size)
-    assert freeze_states(model, graphs) is not None
-    monkeypatch.setattr(loop, "_CACHE_BYTES", size - 1)
-    assert freeze_states(model, graphs) is None
+    assert freeze_states(model, graphs, most_bytes=size) is not None
+    assert freeze_states(model, graphs, most_bytes=size - 1) is None
 
 
 def trained(jk: str, readout: str, **changes: Any) -> Network:  # noqa: ANN401
@@ -173,7 +168,7 @@ def test_training_from_kept_states_is_the_same_training(
 ) -> None:
     # Without dropout: its masks are drawn for the layers that are run, which are not the same ones.
     kept = trained(jk, readout, dropout=0.0).state_dict()
-    monkeypatch.setattr(finetuning, "freeze_states", lambda network, graphs: None)
+    monkeypatch.setattr(finetune_step, "freeze_states", lambda network, graphs: None)
     run_again = trained(jk, readout, dropout=0.0).state_dict()
     for name, tensor in kept.items():
         torch.testing.assert_close(tensor, run_again[name], rtol=1e-6, atol=1e-8, msg=name)
