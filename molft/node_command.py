@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from molft.command import Device, Seed, find_device, friendly_errors
+from molft.command import Device, Seed, count_bytes, find_device, friendly_errors
 
 if TYPE_CHECKING:
     from molft.use.nodes import NodeOptions
@@ -85,7 +85,6 @@ def node_finetune(
 ) -> None:
     """Fine-tune on the labelled nodes of one large network, with sampled neighbours; predict all nodes."""
     with friendly_errors():
-        from molft.use.memory import parse_memory
         from molft.use.nodes import NodeOptions
 
         options = NodeOptions(
@@ -102,7 +101,7 @@ def node_finetune(
             baselines=baselines,
             seed=seed,
             device=find_device(device),
-            memory=None if memory is None else parse_memory(memory),
+            memory=count_bytes(memory),
         )
         _run(network, target, out, (network_key, attributes_key, labels_key), options)
 

@@ -6,14 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
-import torch
 from killed_screens import BLOCK_ROWS, OUTPUTS
 from pyarrow import parquet
 from tiny_model import MOLECULES, make_model, save_model
@@ -25,6 +23,8 @@ from molft.use.model import load
 from molft.use.screen import screen
 from molft.use.series import name_series
 from molft.use.sweep import Summary
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 BAD = {0: "C1CC", 40: "", 41: "CCО", 99: "F(F)F(F)F"}
 
@@ -38,15 +38,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     path.write_text("id,smiles\n" + "\n".join(lines) + "\n", encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain nothing on tiny networks, and wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def run(model: Path, library: Path | str, output: Path, **options: object) -> Summary:

@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-import torch
 from pyarrow import parquet
 from rdkit import Chem
 from tiny_model import MOLECULES
@@ -19,6 +17,8 @@ from molft.data.formats import read_table
 from molft.errors import MolftError
 from molft.use.screen import screen
 from molft.use.sweep import Summary
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROWS = 30
 
@@ -33,15 +33,6 @@ def library(tmp_path: Path) -> Path:
         lines = [f"{rows[row]} m{row}" for row in range(10 * number, 10 * number + 10)]
         (folder / f"{name}.smi").write_text("\n".join(lines) + "\n")
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain nothing on tiny networks, and wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def run(model: Path, library: Path | list[Path], output: Path, **options: object) -> Summary:

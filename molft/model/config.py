@@ -54,6 +54,11 @@ class EncoderConfig:
         ):
             raise MolftError(f"loop_bond {self.loop_bond} is no code of bond tables {self.bond_sizes}")
 
+    @property
+    def atom_width(self) -> int:
+        """Width D of an atom's final vector: (layers + 1) times the state's for ``jk="concat"``."""
+        return self.width * (self.layers + 1 if self.jk == "concat" else 1)
+
     def to_json(self) -> dict[str, object]:
         """Plain values for a JSON file.
 

@@ -57,8 +57,8 @@ class Encoder(nn.Module):
 
     @property
     def width(self) -> int:
-        """Width D of the output: (layers + 1) times the state's for ``jk="concat"``."""
-        return self.config.width * (self.config.layers + 1 if self.config.jk == "concat" else 1)
+        """Width D of the output, :attr:`EncoderConfig.atom_width`."""
+        return self.config.atom_width
 
     @property
     def bf16(self) -> bool:

@@ -86,5 +86,4 @@ def suited_readout(config: EncoderConfig) -> str:
 
 def vector_width(config: EncoderConfig) -> int:
     """Width of the molecule vectors by the suited readout."""
-    atoms = config.width * (config.layers + 1 if config.jk == "concat" else 1)
-    return config.summary or atoms
+    return config.summary or config.atom_width

@@ -67,6 +67,11 @@ class NodeConfig:
             raise MolftError("attributes, classes, layers and width must be at least 1")
         check_rate(self.dropout)
 
+    @property
+    def paths(self) -> int:
+        """Number of states [S, D] that go from hop to hop."""
+        return 2 if self.encoder == "gin" and self.skip else 1
+
     def to_json(self) -> dict[str, object]:
         """Plain values for a JSON file."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -116,7 +121,7 @@ class NodeNetwork(nn.Module):
     @property
     def paths(self) -> int:
         """Number of states [S, D] that go from hop to hop."""
-        return 2 if self.config.encoder == "gin" and self.config.skip else 1
+        return self.config.paths
 
     def start(self, rows: SparseRows | Tensor) -> list[Tensor]:
         """States before the first hop.

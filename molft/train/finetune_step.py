@@ -15,7 +15,7 @@ from molft.model.lora import freeze_all_but_updates
 from molft.train.anchor import Weights, add_pull
 from molft.train.budget import Budget
 from molft.train.lean import Lean, bytes_of
-from molft.train.loop import PREDICTED, FrozenStates, freeze_states, predict
+from molft.train.loop import CACHE_BYTES, PREDICTED, FrozenStates, freeze_states, predict
 from molft.train.losses import Loss
 from molft.train.precision import half_type
 from molft.train.prefetch import Prefetch
@@ -93,7 +93,7 @@ class Run:
             freeze_states(network, some, len(some))
 
         rows = rows_within(budget, graphs, work, 256)
-        return freeze_states(network, graphs, rows, min(budget.room // _CACHED_SHARE, 2**30))
+        return freeze_states(network, graphs, rows, min(budget.room // _CACHED_SHARE, CACHE_BYTES))
 
     def _choose_way(self) -> None:
         """Measure with the heaviest batch, if there is a budget."""

@@ -26,7 +26,8 @@ from molft.model.inference import (
 from molft.model.network import Network
 from molft.model.readout import Sum
 
-_CACHE_BYTES = 2**30
+CACHE_BYTES = 2**30
+"""What the kept states of a frozen part may take."""
 PREDICTED = 1024
 """Molecules that are predicted at a time."""
 
@@ -99,7 +100,7 @@ class FrozenStates:
 
 @torch.no_grad()
 def freeze_states(
-    network: Network, graphs: Graphs, batch_size: int = 256, most_bytes: int = _CACHE_BYTES
+    network: Network, graphs: Graphs, batch_size: int = 256, most_bytes: int = CACHE_BYTES
 ) -> FrozenStates | None:
     """Run the frozen part of the network's encoder over all molecules.
 

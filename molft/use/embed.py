@@ -41,7 +41,7 @@ def embed(
     memory: int | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Summary:
-    """Write the encoder's vector (mean over the atoms) of every molecule of ``library``.
+    """Write the encoder's vector (:meth:`MoleculeEncoder.embed`) of every molecule of ``library``.
 
     ``output`` .parquet (or .csv, .tsv): the library's own columns, ``status``, then ``e0``, ``e1``, ...;
     one row for every row, in order, empty numbers for a refused one. ``output`` .npz: ``vectors``

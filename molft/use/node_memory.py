@@ -55,8 +55,7 @@ def fit_memory(
 
 def _inference_bytes(network: Network, config: NodeConfig, rows: int) -> int:
     """Two states of all nodes, a chunk on the way, and the answers being smoothed."""
-    paths = 2 if config.encoder == "gin" and config.skip else 1
-    states = 2 * paths * network.nodes * config.width * 4
+    states = 2 * config.paths * network.nodes * config.width * 4
     links = rows * (len(network.neighbours) / max(network.nodes, 1) + 1)
     chunk = links * _LINK_BYTES + rows * config.width * 4 * 8
     smoothing = len(network.neighbours) * 12 + network.nodes * (16 + config.classes * 4 * 6)
