@@ -49,6 +49,14 @@ def test_a_row_that_hangs_is_a_timeout_and_no_other() -> None:
     assert list(map_blocks(act, [block, ["next"]], 1, timeout_s=0.3)) == [["timeout", *block[1:]], ["next"]]
 
 
+def test_a_row_that_waits_for_ever_is_a_timeout_too() -> None:
+    assert list(map_blocks(act, [["sleep", "next"]], 1, timeout_s=0.05)) == [["timeout", "next"]]
+
+
+def test_time_spent_waiting_for_the_processor_is_not_held_against_a_row() -> None:
+    assert list(map_blocks(act, [["pause", "next"]], 1, timeout_s=0.5)) == [["pause", "next"]]
+
+
 def test_several_guilty_rows_of_each_kind_are_all_found() -> None:
     block = [str(row) for row in range(300)]
     guilty = {0: "abort", 1: "kill", 150: "hang", 299: "segv"}

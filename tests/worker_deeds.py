@@ -1,5 +1,6 @@
 """What the child processes run in test_worker.py; it imports little, so that they start fast."""
 
+import itertools
 import os
 import signal
 import sys
@@ -14,7 +15,8 @@ FATES = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "segv": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "exit": lambda: os._exit(0),
-    "hang": lambda: time.sleep(3600),
+    "hang": lambda: all(itertools.repeat(True)),
+    "sleep": lambda: time.sleep(3600),
     "pause": lambda: time.sleep(1),
     "memory": lambda: bytearray(8 << 30),
 }

@@ -39,6 +39,8 @@ _ROUNDS = 3
 # Address space of a child; legal molecules stay below 1 GiB, and the interpreter takes about 1 GiB itself.
 _MEMORY = 4 << 30
 _OUT_OF_MEMORY = 3
+# A run may take this many times as long by the clock as it may compute: a busy machine is not a bad molecule.
+_STARVED = 30
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from molft.chem.worker import serve; serve({handle}, {timeout!r})"
@@ -67,7 +69,8 @@ def map_blocks(
     """Yield ``function(block, lost=...)`` for every block, in order.
 
     ``blocks`` is consumed lazily: at most two blocks per worker are taken but not yet yielded. With
-    ``workers=0`` all runs in this process, without protection. ``timeout_s`` bounds each run of a block.
+    ``workers=0`` all runs in this process, without protection. ``timeout_s`` bounds the processor time of
+    each run of a block, so that a busy machine doesn't cost good rows.
     An exception of ``function`` ends the iteration as a :class:`MolftError` with the child's traceback.
     """
     if workers < 0 or timeout_s <= 0:
@@ -198,7 +201,7 @@ class _Child(Generic[Result]):
         """Collect the child that has closed its end, and say how it died."""
         code = self._process.wait() if self._process else None
         self._pipe = None
-        return "timeout" if code == -signal.SIGALRM else "crashed"
+        return "timeout" if code in (-signal.SIGPROF, -signal.SIGALRM) else "crashed"
 
     def close(self) -> None:
         """End the child for good; a thread that waits for it meets the end of the pipe."""
@@ -212,7 +215,8 @@ class _Child(Generic[Result]):
 def serve(handle: int, timeout_s: float) -> None:
     """Answer blocks until the parent is gone: what a child process does, and all it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for over in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(over, signal.SIG_DFL)
     _limit_memory()
     pipe: Connection[Any, Any] = Connection(handle)
     try:
@@ -235,7 +239,8 @@ def _answer(
     """The result and an empty text, or None and what went wrong."""
     # The kernel ends the process when the time is over: no C++ loop can hold that up, and a child
     # whose parent was killed doesn't run for ever.
-    signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    signal.setitimer(signal.ITIMER_PROF, timeout_s)
+    signal.setitimer(signal.ITIMER_REAL, _STARVED * timeout_s)
     try:
         return function(block, lost=lost), ""
     except MemoryError:
@@ -245,6 +250,7 @@ def _answer(
     except Exception:
         return None, f"a block of {len(block)} rows failed in a worker process:\n{traceback.format_exc()}"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
