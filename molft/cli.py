@@ -79,6 +79,13 @@ class Loss(StrEnum):
     huber = "huber"
 
 
+class ScreenPrecision(StrEnum):
+    """Of the layers' arithmetic in a screen."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+
+
 class Engine(StrEnum):
     """Where a library is screened."""
 
@@ -210,6 +217,12 @@ def screen(
     ] = False,
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
     memory: Memory = None,
+    precision: Annotated[
+        ScreenPrecision,
+        typer.Option(
+            help="bf16: several times as fast where the processor has units for it, and nearly the same."
+        ),
+    ] = ScreenPrecision.float32,
     workers: Workers = None,
     engine: Annotated[
         Engine, typer.Option(help="This machine's processes, or a Ray cluster.")
@@ -238,6 +251,7 @@ def screen(
             smiles_column=smiles_column,
             workers=count_cores(workers),
             memory=count_bytes(memory),
+            precision=precision.value,
             ray=_cluster(engine, ray_address, ray_gpus),
             resume=resume,
             overwrite=overwrite,

@@ -72,7 +72,7 @@ def test_the_answer_is_what_it_says(model: Model) -> None:
 
 def test_networks_are_folded_once_whatever_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
-    monkeypatch.setattr(loop, "fold", lambda encoder: calls.append(encoder) or fold(encoder))
+    monkeypatch.setattr(loop, "fold", lambda encoder, half: calls.append(encoder) or fold(encoder, half))
     model = small_model("classification", "network", members=2)
     first = column(model, MOLECULES[:3])
     assert column(model, MOLECULES[:3]).tobytes() == first.tobytes()

@@ -20,6 +20,7 @@ from molft.chem.prepare import Recipe
 from molft.data.formats import read_table
 from molft.errors import MolftError
 from molft.use.model import load
+from molft.use.ray_engine import Cluster
 from molft.use.screen import screen
 from molft.use.series import name_series
 from molft.use.sweep import Summary
@@ -75,6 +76,27 @@ def test_numbers_are_those_of_predict_and_bad_neighbours_do_not_change_them(
     good = table[table["status"] == "ok"]
     expected = load(tiny_model_dir).predict(good["smiles"].tolist())
     assert good["active"].to_numpy() == pytest.approx(expected["active"].to_numpy(), abs=1e-6)
+
+
+def test_layers_in_16_bits_give_nearly_the_same_and_are_another_run(
+    tiny_model_dir: Path, library: Path, tmp_path: Path
+) -> None:
+    run(tiny_model_dir, library, tmp_path / "fine.parquet")
+    run(tiny_model_dir, library, tmp_path / "coarse.parquet", precision="bf16")
+    fine, coarse = (read(tmp_path / name)["active"] for name in ("fine.parquet", "coarse.parquet"))
+    assert coarse.to_numpy() == pytest.approx(fine.to_numpy(), abs=0.01, nan_ok=True)
+    assert not coarse.equals(fine)
+    interrupt(tiny_model_dir, library, tmp_path / "out.csv")
+    with pytest.raises(MolftError, match=r'precision was "float32", now "bf16"'):
+        run(tiny_model_dir, library, tmp_path / "out.csv", resume=True, precision="bf16")
+
+
+def test_16_bits_are_refused_where_they_can_not_be_had(library: Path, tmp_path: Path) -> None:
+    model = save_model(tmp_path / "gat", "network", conv="gat")
+    with pytest.raises(MolftError, match=r"needs GIN layers .* has 'gat' layers"):
+        run(model, library, tmp_path / "out.csv", precision="bf16")
+    with pytest.raises(MolftError, match=r"on GPUs leave it out"):
+        run(model, library, tmp_path / "out.csv", precision="bf16", ray=Cluster(gpus=1))
 
 
 def test_worker_processes_change_no_byte(tiny_model_dir: Path, library: Path, tmp_path: Path) -> None:
@@ -277,6 +299,7 @@ def test_an_unfinished_run_is_resumed_or_overwritten_never_ignored(
         ({"top": 3, "per_scaffold": 2}, r"--diverse keeps; give both"),
         ({"top": 3, "diverse": True, "per_scaffold": 0}, r"--per-scaffold 0: it must be at least 1"),
         ({"block_rows": 0}, r"block_rows is 0"),
+        ({"precision": "int4"}, r"precision is 'int4'; a screen computes in float32 or bf16"),
         ({"smiles_column": "mol"}, r"no column 'mol' for the SMILES"),
     ],
 )

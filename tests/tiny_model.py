@@ -26,10 +26,11 @@ def make_model(
     tasks: tuple[str, ...] = ("active",),
     task_type: str = "classification",
     seed: int = 0,
+    conv: str = "gin",
 ) -> Model:
     """A model with random weights; its forest has learned the parity of the number of heavy atoms."""
     torch.manual_seed(seed)
-    encoder = new_encoder("ogb", layers=2, width=16)
+    encoder = new_encoder("ogb", layers=2, width=16, conv=conv)
     about = About(
         tasks=tasks,
         task_type=task_type,

@@ -67,14 +67,17 @@ def predict_each(
     return [np.concatenate(part) for part in parts]
 
 
-def fold_each(networks: Sequence[Network]) -> list[FoldedEncoder | None]:
-    """The networks' encoders folded, None where that can't be or doesn't pay; all are set to eval mode."""
-    return [_fold(network.eval()) for network in networks]
+def fold_each(networks: Sequence[Network], half: bool = False) -> list[FoldedEncoder | None]:
+    """The networks' encoders folded, None where that can't be or doesn't pay; all are set to eval mode.
+
+    With ``half`` their layers are computed in 16 bits (:func:`molft.model.inference.fold`).
+    """
+    return [_fold(network.eval(), half) for network in networks]
 
 
-def _fold(network: Network) -> FoldedEncoder | None:
+def _fold(network: Network, half: bool) -> FoldedEncoder | None:
     on_cpu = next(network.parameters()).device.type == "cpu"
-    return fold(network.encoder) if on_cpu and folds(network.encoder, network.pool) else None
+    return fold(network.encoder, half) if on_cpu and folds(network.encoder, network.pool) else None
 
 
 @dataclass

@@ -154,7 +154,8 @@ def build_network(about: About, encoder: Encoder | None = None) -> Network:
 class Model:
     """Networks (an ensemble) and a forest that answer together; the networks are trained no more.
 
-    ``rows`` molecules go through them at a time.
+    ``rows`` molecules go through them at a time. With ``half`` their layers are computed in 16 bits where
+    they can be folded (:mod:`molft.model.inference`).
     """
 
     about: About
@@ -163,6 +164,7 @@ class Model:
     directory: Path | None = None
     neighbours: Neighbours | None = None
     rows: int = PREDICTED
+    half: bool = False
 
     @property
     def recipe(self) -> Recipe:
@@ -232,7 +234,7 @@ class Model:
     @cached_property
     def _folded(self) -> list[FoldedEncoder | None]:
         # Once, not for each block of a library.
-        return fold_each(self.networks)
+        return fold_each(self.networks, self.half)
 
     def save(self, directory: Path) -> None:
         """Write the folder; ``config.json`` comes last, so an unfinished folder is not a model."""

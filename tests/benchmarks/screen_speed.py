@@ -7,7 +7,8 @@ in one run. The compounds are Enamine's, shuffled (RDKit's own first_5K.smi over
 
 * parse: ``Chem.MolFromSmiles`` alone, in a spawned pool of two processes, ready before the clock starts.
 * molft: the shipped encoder with a random head, one network or five; a network costs the same whatever it
-  has learned. With two cores --workers 2, with one --workers 1.
+  has learned. With two cores --workers 2, with one --workers 1; "bf16" is --precision bf16, whose ranking
+  tests.benchmarks.screen_precision compares.
 * rows: what one process does with a row besides chemistry and network, reading CSV and writing a folder of
   parquet parts; it bounds how many cores of a cluster one screen keeps busy.
 * chemprop (of another environment, with its ``bin/chemprop``): its default D-MPNN, trained for one epoch on
@@ -92,11 +93,11 @@ def run(command: Sequence[str | Path], cores: Sequence[int] = CORES) -> None:
         raise SystemExit(f"{done.args} ended with {done.returncode}:\n{done.stdout[-3000:]}")
 
 
-def time_molft(library: Path, model: Path, cores: Sequence[int], repeats: int) -> Turn:
+def time_molft(library: Path, model: Path, cores: Sequence[int], repeats: int, *options: str) -> Turn:
     """Time of a whole ``molft screen``."""
     output = library.with_name("molft-out.csv")
     command = [sys.executable, "-m", "molft", "screen", library, "-m", model, "-o", output, "--overwrite"]
-    return best(repeats, lambda: run([*command, "--workers", str(len(cores))], cores))
+    return best(repeats, lambda: run([*command, "--workers", str(len(cores)), *options], cores))
 
 
 def train_chemprop(environment: Path, folder: Path) -> Path:
@@ -176,6 +177,10 @@ def main() -> None:
             tell(rows, "parse, 2 cores", bare)
             single = time_molft(library, one, CORES, chosen.repeats)
             tell(rows, "molft, 2 cores", single, f"{bare.seconds / single.seconds:.2f} of the parse rate")
+            halved = time_molft(library, one, CORES, chosen.repeats, "--precision", "bf16")
+            tell(
+                rows, "molft, 2 cores, bf16", halved, f"{bare.seconds / halved.seconds:.2f} of the parse rate"
+            )
             alone = time_molft(library, one, CORES[:1], chosen.repeats)
             tell(rows, "molft, 1 core", alone, f"second core: {alone.seconds / single.seconds:.2f} x")
             several = time_molft(library, five, CORES, chosen.repeats)

@@ -1,0 +1,85 @@
+"""Does a screen in 16 bits choose the same compounds as one in 32?
+
+    MOLFT_DATA=... python -m tests.benchmarks.screen_precision [--sets bace esol lipophilicity] [--rows 10000]
+
+A network fine-tuned on each set by molft's plan (published scaffold split, seed 0) answers for Enamine's
+compounds, shuffled, in both precisions. Printed are the largest difference (in probability, or in standard
+deviations of the training labels), Spearman's correlation of the two rankings, and how many of the best 1 % by
+the one are among those by the other.
+"""
+
+import argparse
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from molft.chem.graphs import Graphs
+from molft.chem.prepare import Recipe, prepare
+from molft.model.network import Network
+from molft.train.finetune import Task, finetune
+from molft.train.loop import PREDICTED, fold_each, predict_each
+from molft.train.plan import make_plan
+from molft.train.precision import choose_half
+from molft.use.encoders import find_encoder
+from molft.use.evaluate import PRIMARY, validation_score
+from molft.use.model import squash
+from tests.benchmarks.parts import network_on, read_parts
+from tests.benchmarks.screen_inputs import ENAMINE, write_library
+
+
+def train(name: str) -> tuple[Network, str]:
+    """A network for the first task of a set, and the task type."""
+    start, _ = find_encoder("default")
+    parts, task_type = read_parts(name, start.config.scheme)
+    plan = make_plan(len(parts[0]), task_type, pretrained=True, layers=start.config.layers)
+    torch.manual_seed(0)
+    network = network_on(start, parts[0].labels.shape[1])
+    half = choose_half("auto", torch.device("cpu"), start.config.conv)
+    finetune(
+        Task(network, *parts[:2], plan, partial(validation_score, select=PRIMARY[task_type]), 0, half),
+    )
+    return network, task_type
+
+
+def answer(network: Network, task_type: str, graphs: Graphs, half: bool) -> NDArray[np.float64]:
+    """What a screen writes for the first task."""
+    outputs = predict_each([network], graphs, PREDICTED, fold_each([network], half))[0][:, 0]
+    return squash(outputs) if task_type == "classification" else outputs.astype(np.float64)
+
+
+def overlap(one: NDArray[np.float64], other: NDArray[np.float64], share: float = 0.01) -> float:
+    """Share of the highest of one ranking that are among the highest of the other."""
+    count = max(1, round(share * len(one)))
+    best = [set(np.argsort(-values, kind="stable")[:count].tolist()) for values in (one, other)]
+    return len(best[0] & best[1]) / count
+
+
+def main() -> None:
+    """Print a line for each set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=["bace", "bbbp", "esol", "lipophilicity"])
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--threads", type=int, default=1)
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        library = pd.read_csv(write_library(Path(folder) / "library.csv", chosen.rows, ENAMINE))
+    graphs = prepare(library["smiles"].tolist(), Recipe()).graphs
+    for name in chosen.sets:
+        network, task_type = train(name)
+        fine, coarse = (answer(network, task_type, graphs, half) for half in (False, True))
+        print(
+            f"{name:14} {len(graphs)} compounds: largest difference {np.abs(fine - coarse).max():.4f}, "
+            f"Spearman {spearmanr(fine, coarse).statistic:.5f}, best 1 % in common {overlap(fine, coarse):.3f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
