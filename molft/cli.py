@@ -220,7 +220,7 @@ def screen(
     precision: Annotated[
         ScreenPrecision,
         typer.Option(
-            help="bf16: several times as fast where the processor has units for it, and nearly the same."
+            help="bf16 is faster where the processor has units for it, and nearly the same."
         ),
     ] = ScreenPrecision.float32,
     workers: Workers = None,

@@ -80,7 +80,8 @@ def screen(
     that ``resume`` goes on after a kill, to the same bytes. ``memory`` is what all processes together may
     hold, in bytes: rows of a block and processes are chosen by it (:mod:`molft.use.block_size`), which
     ``tell`` is told. ``precision`` "bf16" computes the layers in 16 bits, for processors that have units for
-    it: probabilities are off by about 0.01, the ranking hardly changes (docs/scale.md). What can't be used, and what would overwrite or mix results, is a :class:`MolftError`.
+    it: the ranking hardly changes (docs/scale.md). What can't be used, and what would overwrite or mix
+    results, is a :class:`MolftError`.
     """
     job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress, ray)
     _check_output(job.output, top)

@@ -4,8 +4,8 @@
 
 A network fine-tuned on each set by molft's plan (published scaffold split, seed 0) answers for Enamine's
 compounds, shuffled, in both precisions. Printed are the largest difference (in probability, or in standard
-deviations of the training labels), Spearman's correlation of the two rankings, and how many of the best 1 % by
-the one are among those by the other.
+deviations of the training labels), Spearman's correlation of the two rankings, and how many of the best 1 %
+by the one are among those by the other.
 """
 
 import argparse
@@ -76,7 +76,8 @@ def main() -> None:
         fine, coarse = (answer(network, task_type, graphs, half) for half in (False, True))
         print(
             f"{name:14} {len(graphs)} compounds: largest difference {np.abs(fine - coarse).max():.4f}, "
-            f"Spearman {spearmanr(fine, coarse).statistic:.5f}, best 1 % in common {overlap(fine, coarse):.3f}",
+            f"Spearman {spearmanr(fine, coarse).statistic:.5f}, "
+            f"best 1 % in common {overlap(fine, coarse):.3f}",
             flush=True,
         )
 
