@@ -55,3 +55,28 @@ def test_a_subset_keeps_molecules_and_labels_together(monkeypatch: pytest.Monkey
     few = subset(train, np.array([2, 0]))
     assert few.labels[:, 0].tolist() == [train.labels[2, 0], train.labels[0, 0]]
     assert np.array_equal(few.graphs.atoms, train.graphs.take([2, 0]).atoms)
+
+
+def test_an_inner_split_is_of_the_molecules_that_are_not_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    rings = [f"C1{'C' * size}C1" for size in range(1, 31)]  # each a scaffold, told by its number of atoms
+    found = Benchmark(
+        "bace",
+        rings,
+        np.zeros((30, 1), np.float32),
+        ("task",),
+        "classification",
+        "roc_auc",
+        np.arange(30),
+        [],
+    )
+    monkeypatch.setattr("tests.benchmarks.parts.load", lambda name: found)
+    published = ring_sizes(None)
+    first, again, other = (ring_sizes(seed) for seed in (0, 0, 1))
+    assert sorted(size for part in first for size in part) == sorted(published[0] + published[1])
+    assert [len(part) for part in first] == [21, 3, 3]
+    assert first == again and first != other
+
+
+def ring_sizes(inner: int | None) -> list[list[int]]:
+    parts, _ = read_parts("bace", "ogb", inner)
+    return [np.diff(part.graphs.atom_ptr).tolist() for part in parts]

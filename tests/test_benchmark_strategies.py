@@ -43,20 +43,28 @@ ROWS = [
 
 def test_ranks_are_means_over_the_draws_all_have_been_through() -> None:
     assert summarize(ROWS) == [
-        "mean rank on valid   frozen     full  draws",
-        "      rmse      50     1.00     2.00      1",
-        "      rmse     all     2.00     1.00      1",
-        "   roc_auc      50     1.50     1.50      2",
-        "mean rank on test    frozen     full  draws",
-        "      rmse      50     2.00     1.00      1",
-        "      rmse     all     1.50     1.50      1",
-        "   roc_auc      50     2.00     1.00      2",
+        "mean rank on valid    frozen     full  draws",
+        "      rmse       50     1.00     2.00      1",
+        "      rmse      all     2.00     1.00      1",
+        "   roc_auc       50     1.50     1.50      2",
+        "mean score on valid   frozen     full  draws",
+        "      rmse       50   1.1000   1.2000      1",
+        "      rmse      all   1.1000   0.9000      1",
+        "   roc_auc       50   0.7000   0.7250      2",
+        "mean rank on test     frozen     full  draws",
+        "      rmse       50     2.00     1.00      1",
+        "      rmse      all     1.50     1.50      1",
+        "   roc_auc       50     2.00     1.00      2",
+        "mean score on test    frozen     full  draws",
+        "      rmse       50   1.2000   1.1000      1",
+        "      rmse      all   1.0000   1.0000      1",
+        "   roc_auc       50   0.6000   0.6750      2",
     ]
 
 
 def test_without_rows_there_is_nothing_to_rank() -> None:
     assert [line.split() for line in summarize([])] == [
-        ["mean", "rank", "on", part, "draws"] for part in ("valid", "test")
+        ["mean", what, "on", part, "draws"] for part in ("valid", "test") for what in ("rank", "score")
     ]
 
 
@@ -81,7 +89,7 @@ def test_a_row_that_stands_in_the_table_is_not_measured_again(
         return dict.fromkeys(FIELDS[len(KEY) + 1 :], "0.5") | {"metric": "roc_auc"}
 
     parts = [halogen_examples(n) for n in (60, 9, 9)]
-    monkeypatch.setattr(strategies, "read_parts", lambda name, scheme: (parts, "classification"))
+    monkeypatch.setattr(strategies, "read_parts", lambda name, scheme, inner: (parts, "classification"))
     monkeypatch.setattr(strategies, "measure", measured)
     words = [
         "strategies",

@@ -9,15 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molft.chem.prepare import Recipe, prepare
-from molft.data.moleculenet import load, published_split
+from molft.chem.scaffold import snap_scaffold
+from molft.data.moleculenet import SETS, load, published_split
+from molft.data.split import balanced_scaffold_split
 from molft.model.config import NetworkConfig
 from molft.model.encoder import Encoder
 from molft.model.network import Network, build_network, suited_readout
 from molft.train.finetune import Examples
 
 
-def read_parts(name: str, scheme: str = "ogb") -> tuple[list[Examples], str]:
+def read_parts(name: str, scheme: str = "ogb", inner: int | None = None) -> tuple[list[Examples], str]:
     """Train, validation and test part of a set, and its task type.
+
+    ``inner`` is the seed of a split within the published train and validation parts, by scaffolds in random
+    order: what is chosen by its test part hasn't seen the published one.
 
     The split is made before features are, so it is the same for every scheme; a molecule that ``scheme`` has
     no code for is then left out of its part, and said so. Values are standardised by the training part.
@@ -29,6 +34,10 @@ def read_parts(name: str, scheme: str = "ogb") -> tuple[list[Examples], str]:
     place = np.full(len(data.smiles), -1)
     place[block.index] = np.arange(len(block.index))
     split = [rows[place[rows] >= 0] for rows in published_split(data)]
+    if inner is not None:
+        known = np.concatenate(split[:2])
+        scaffolds = [snap_scaffold(data.smiles[row], SETS[name].canonical) for row in known]
+        split = [known[rows] for rows in balanced_scaffold_split(scaffolds, seed=inner)]
     labels = data.labels
     if data.task_type == "regression":
         train = labels[split[0]]
