@@ -88,7 +88,7 @@ def measure(
 
 
 def summarize(rows: list[dict[str, str]]) -> list[str]:
-    """Mean ranks (1 is best) and scores by metric and labels, over draws that every strategy has been through.
+    """Mean ranks (1 is best) and scores by metric and labels, over draws all strategies have been through.
 
     A draw is a set with a number of labels and a seed; strategies are those that occur in the rows.
     """
