@@ -36,8 +36,8 @@ from molft.train.precision import choose_half
 from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import PRIMARY, turn, validation_score
 from molft.use.forest import fit_forest
-from tests.benchmarks.parts import network_on, read_parts, subset
-from tests.benchmarks.probe import fingerprints, rate
+from tests.benchmarks.parts import network_on, read_fragments, read_parts, subset
+from tests.benchmarks.probe import rate
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
 TABLE = RESULTS / "label_efficiency.csv"
@@ -94,7 +94,7 @@ def measure(name: str, model: str, digest: str, labels: list[str], seeds: int) -
     """All numbers of labels of one model on one set, as far as they aren't known."""
     start = None if model in ("forest", "scratch") else find_encoder(model)[0]
     parts, task_type = read_parts(name, "ogb" if start is None else start.config.scheme)
-    features = fingerprints(name) if model == "forest" else None
+    features = read_fragments(name) if model == "forest" else None
     for count in labels:
         if count != "all" and int(count) >= len(parts[0]):
             continue

@@ -8,14 +8,15 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from molft.chem.prepare import Recipe, prepare
+from molft.chem.prepare import Block, Recipe, prepare
 from molft.chem.scaffold import snap_scaffold
-from molft.data.moleculenet import SETS, load, published_split
+from molft.data.moleculenet import SETS, Benchmark, load, published_split
 from molft.data.split import balanced_scaffold_split
 from molft.model.config import NetworkConfig
 from molft.model.encoder import Encoder
 from molft.model.network import Network, build_network, suited_readout
 from molft.train.finetune import Examples
+from molft.use.fitting import forest_features
 
 
 def read_parts(name: str, scheme: str = "ogb", inner: int | None = None) -> tuple[list[Examples], str]:
@@ -31,13 +32,7 @@ def read_parts(name: str, scheme: str = "ogb", inner: int | None = None) -> tupl
     block = prepare(data.smiles, Recipe(scheme=scheme, standardize=False))
     for bad in block.rejected:
         print(f"{name}: {data.smiles[bad.row]} is left out, {bad.status}", file=sys.stderr)
-    place = np.full(len(data.smiles), -1)
-    place[block.index] = np.arange(len(block.index))
-    split = [rows[place[rows] >= 0] for rows in published_split(data)]
-    if inner is not None:
-        known = np.concatenate(split[:2])
-        scaffolds = [snap_scaffold(data.smiles[row], SETS[name].canonical) for row in known]
-        split = [known[rows] for rows in balanced_scaffold_split(scaffolds, seed=inner)]
+    place, split = _place(data, block), _split(data, block, inner)
     labels = data.labels
     if data.task_type == "regression":
         train = labels[split[0]]
@@ -47,6 +42,32 @@ def read_parts(name: str, scheme: str = "ogb", inner: int | None = None) -> tupl
         for rows in split
     ]
     return parts, data.task_type
+
+
+def read_fragments(name: str, inner: int | None = None) -> list[NDArray[np.float32]]:
+    """Fragment counts and descriptors of the molecules of each part, as :func:`read_parts` splits them."""
+    data = load(name)
+    block = prepare(data.smiles, Recipe(standardize=False, forest=True))
+    features, place = forest_features(block), _place(data, block)
+    return [features[place[rows]] for rows in _split(data, block, inner)]
+
+
+def _place(data: Benchmark, block: Block) -> NDArray[np.int64]:
+    """Place in the block of each molecule of the set, -1 for a refused one."""
+    place = np.full(len(data.smiles), -1)
+    place[block.index] = np.arange(len(block.index))
+    return place
+
+
+def _split(data: Benchmark, block: Block, inner: int | None) -> list[NDArray[np.int64]]:
+    """Rows of the set in each part, without the refused ones."""
+    place = _place(data, block)
+    split = [rows[place[rows] >= 0] for rows in published_split(data)]
+    if inner is None:
+        return split
+    known = np.concatenate(split[:2])
+    scaffolds = [snap_scaffold(data.smiles[row], SETS[data.name].canonical) for row in known]
+    return [known[rows] for rows in balanced_scaffold_split(scaffolds, seed=inner)]
 
 
 def network_on(start: Encoder, tasks: int) -> Network:

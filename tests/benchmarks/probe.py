@@ -19,8 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from molft.chem.prepare import Recipe, prepare
-from molft.data.moleculenet import load, published_split
+from molft.chem.prepare import Recipe
 from molft.files import sha256
 from molft.model.encoder import Encoder
 from molft.model.weights import WEIGHTS
@@ -28,10 +27,9 @@ from molft.train.encoders import new_encoder
 from molft.train.finetune import Examples
 from molft.use.encoders import MoleculeEncoder, encoder_folder, load_encoder
 from molft.use.evaluate import PRIMARY
-from molft.use.fitting import forest_features
 from molft.use.forest import fit_forest
 from molft.use.scores import score
-from tests.benchmarks.parts import read_parts
+from tests.benchmarks.parts import read_fragments, read_parts
 from tests.benchmarks.rows import RESULTS, append_row, is_known
 
 TABLE = RESULTS / "frozen.csv"
@@ -107,16 +105,6 @@ def fit_trees(features: Parts, parts: list[Examples], task_type: str) -> tuple[f
     )
 
 
-def fingerprints(name: str) -> Parts:
-    """Fragment counts and descriptors of the molecules of each part."""
-    data = load(name)
-    block = prepare(data.smiles, Recipe(standardize=False, forest=True))
-    features = forest_features(block)
-    place = np.full(len(data.smiles), -1)
-    place[block.index] = np.arange(len(block.index))
-    return [features[place[rows[place[rows] >= 0]]] for rows in published_split(data)]
-
-
 def main() -> None:
     """Measure what isn't in the table yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -135,7 +123,7 @@ def main() -> None:
             if not missing:
                 continue
             parts, task_type = read_parts(set_name, "ogb" if encoder is None else encoder.config.scheme)
-            vectors = fingerprints(set_name) if encoder is None else embed(encoder, parts)
+            vectors = read_fragments(set_name) if encoder is None else embed(encoder, parts)
             for key in missing:
                 fit = fit_linear if key["head"] == "linear" else fit_trees
                 valid, test = fit(vectors, parts, task_type)

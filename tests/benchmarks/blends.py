@@ -1,0 +1,146 @@
+"""Which answer: how many networks, how much forest, and what the forest reads.
+
+    MOLFT_DATA=... python -m tests.benchmarks.blends [--sets bace esol] [--labels 100 500] [--seeds 3]
+
+Five networks fine-tuned by molft's plan and two forests on the same molecules: molft's, on fragment counts
+and descriptors, and one that reads the frozen encoder's molecule vectors as well. All their means are scored:
+``network x3 + forest`` gives three networks the weight of one forest; in ``network x3 0.25 + forest``
+the forest has the other three quarters.
+
+The split is an inner one (see :func:`tests.benchmarks.parts.read_parts`), so its test part may choose a
+default; the published test part isn't read. Rows go to data/results/blends.csv, with the sha256 of the
+encoder's weights; a draw that stands there is not measured again. In the end the means over all draws are
+printed, by metric.
+"""
+
+import argparse
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from molft.files import sha256
+from molft.model.encoder import Encoder
+from molft.model.weights import WEIGHTS
+from molft.train.finetune import Examples, Task, finetune
+from molft.train.loop import predict
+from molft.train.plan import make_plan
+from molft.train.precision import choose_half
+from molft.use.encoders import encoder_folder, find_encoder
+from molft.use.evaluate import PRIMARY, validation_score
+from molft.use.forest import fit_forest
+from molft.use.model import squash
+from tests.benchmarks.label_efficiency import draw
+from tests.benchmarks.parts import network_on, read_fragments, read_parts, subset
+from tests.benchmarks.probe import embed, rate
+from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
+
+TABLE = RESULTS / "blends.csv"
+KEY = ("sha256", "set", "labels", "seed")
+FIELDS = (*KEY, "answer", "metric", "valid", "test")
+MEMBERS = 5
+WEIGHTS_OF_NETWORK = (0.25, 0.75)
+
+Predictions = list[NDArray[np.float64]]
+"""Of the validation and test part, float64 [B, T] each."""
+
+
+def train(start: Encoder, parts: list[Examples], task_type: str, seed: int) -> Predictions:
+    """What a fine-tuned network predicts."""
+    plan = make_plan(len(parts[0]), task_type, pretrained=True, layers=start.config.layers)
+    torch.manual_seed(seed)
+    network = network_on(start, parts[0].labels.shape[1])
+    half = choose_half("auto", torch.device("cpu"), start.config.conv)
+    score = partial(validation_score, select=PRIMARY[task_type])
+    finetune(Task(network, parts[0], parts[1], plan, score, seed, half))
+    outputs = [predict(network, part.graphs) for part in parts[1:]]
+    return [squash(out) if task_type == "classification" else out.astype(np.float64) for out in outputs]
+
+
+def grow(features: list[NDArray[np.float32]], parts: list[Examples], task_type: str) -> Predictions:
+    """What a forest predicts."""
+    tasks = tuple(str(task) for task in range(parts[0].labels.shape[1]))
+    forest = fit_forest(features[0], parts[0].labels, task_type, tasks, seed=0, jobs=1)  # type: ignore[arg-type]
+    return [forest.predict(table) for table in features[1:]]
+
+
+def mix(first: Predictions, second: Predictions, share: float = 0.5) -> Predictions:
+    """``share`` of the first and the rest of the second."""
+    return [share * one + (1 - share) * other for one, other in zip(first, second, strict=True)]
+
+
+def combine(
+    networks: list[Predictions], forest: Predictions, informed: Predictions
+) -> dict[str, Predictions]:
+    """All answers by name; ``informed`` is the forest that reads molecule vectors as well."""
+    together = {
+        count: [np.mean([network[part] for network in networks[:count]], axis=0) for part in (0, 1)]
+        for count in (1, 3, MEMBERS)
+    }
+    answers = {f"network x{count}": found for count, found in together.items()}
+    answers |= {"forest": forest, "forest with vectors": informed}
+    for count, found in together.items():
+        answers[f"network x{count} + forest"] = mix(found, forest)
+    for share in WEIGHTS_OF_NETWORK:
+        answers[f"network x3 {share} + forest"] = mix(together[3], forest, share)
+    answers["network x3 + forest with vectors"] = mix(together[3], informed)
+    answers["network x3 + both forests"] = mix(together[3], mix(forest, informed))
+    return answers
+
+
+def summarize(rows: list[dict[str, str]]) -> list[str]:
+    """Mean scores of each answer by metric and labels."""
+    found: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for row in rows:
+        found[row["metric"], row["labels"]][row["answer"]].append((float(row["valid"]), float(row["test"])))
+    lines = []
+    for (metric, labels), answers in sorted(found.items()):
+        lines.append(f"{metric}, {labels} labels: mean validation and test score")
+        for answer, scores in answers.items():
+            valid, test = np.nanmean(np.array(scores), axis=0)
+            lines.append(f"  {answer:34} {valid:.4f} {test:.4f}  {len(scores)} draws")
+    return lines
+
+
+def main() -> None:
+    """Measure what isn't in the table yet, and sum up."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=["bace", "bbbp", "clintox", "esol", "lipophilicity"])
+    parser.add_argument("--labels", nargs="+", default=["100", "500"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--encoder", default="default")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    start, _ = find_encoder(chosen.encoder)
+    digest = sha256(encoder_folder(chosen.encoder) / WEIGHTS)[:12]
+    for seed in range(chosen.seeds):
+        for name in chosen.sets:
+            keys = [dict(zip(KEY, (digest, name, labels, seed), strict=True)) for labels in chosen.labels]
+            missing = [key for key in keys if not is_known(chosen.table, key)]
+            if not missing:
+                continue
+            parts, task_type = read_parts(name, start.config.scheme, seed)
+            fragments, vectors = read_fragments(name, seed), embed(start, parts)
+            both = [np.concatenate(pair, axis=1) for pair in zip(fragments, vectors, strict=True)]
+            for key in missing:
+                rows = draw(len(parts[0]), str(key["labels"]), seed)
+                some = [subset(parts[0], rows), *parts[1:]]
+                networks = [train(start, some, task_type, MEMBERS * seed + n) for n in range(MEMBERS)]
+                forests = [grow([table[0][rows], *table[1:]], some, task_type) for table in (fragments, both)]
+                for answer, found in combine(networks, *forests).items():
+                    scores = [rate(part, out, task_type) for part, out in zip(parts[1:], found, strict=True)]
+                    told = {"valid": f"{scores[0]:.4f}", "test": f"{scores[1]:.4f}"}
+                    row = {**key, "answer": answer, "metric": PRIMARY[task_type], **told}
+                    append_row(chosen.table, FIELDS, row)
+    print("\n".join(summarize([row for row in read_rows(chosen.table) if row["sha256"] == digest])))
+
+
+if __name__ == "__main__":
+    main()
