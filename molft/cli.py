@@ -219,9 +219,7 @@ def screen(
     memory: Memory = None,
     precision: Annotated[
         ScreenPrecision,
-        typer.Option(
-            help="bf16 is faster where the processor has units for it, and nearly the same."
-        ),
+        typer.Option(help="bf16 is faster where the processor has units for it, and nearly the same."),
     ] = ScreenPrecision.float32,
     workers: Workers = None,
     engine: Annotated[

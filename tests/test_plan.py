@@ -18,14 +18,14 @@ def plan(labels: int = 500, task_type: str = "classification", **options: Any) -
 @pytest.mark.parametrize(
     ("labels", "task_type", "pretrained", "strategy", "epochs", "batch", "encoder_rate", "dropout"),
     [
-        (20, "classification", True, "frozen", 100, 32, 0.0, 0.0),
-        (49, "regression", True, "frozen", 100, 32, 0.0, 0.0),
-        (50, "classification", True, "gradual", 30, 32, 1e-4, 0.3),
-        (50, "regression", True, "full", 30, 32, 3e-4, 0.1),
+        (20, "classification", True, "lp-ft", 130, 32, 1e-4, 0.3),
+        (249, "regression", True, "lp-ft", 130, 32, 3e-4, 0.1),
+        (250, "classification", True, "gradual", 30, 32, 1e-4, 0.3),
+        (250, "regression", True, "gradual", 30, 32, 3e-4, 0.1),
         (1000, "classification", True, "gradual", 30, 32, 1e-4, 0.3),
         (1001, "classification", True, "gradual", 20, 64, 3e-4, 0.3),
-        (1001, "regression", True, "full", 20, 64, 5e-4, 0.1),
-        (20_000, "regression", True, "full", 20, 128, 5e-4, 0.1),
+        (1001, "regression", True, "gradual", 20, 64, 5e-4, 0.1),
+        (20_000, "regression", True, "gradual", 20, 128, 5e-4, 0.1),
         (20, "classification", False, "full", 30, 32, 1e-3, 0.3),
         (20_000, "regression", False, "full", 20, 128, 1e-3, 0.1),
     ],
@@ -43,7 +43,8 @@ def test_the_plan_follows_from_labels_task_and_encoder(
     found = plan(labels, task_type, pretrained=pretrained)
     assert (found.strategy, found.epochs, found.batch_size) == (strategy, epochs, batch)
     assert (found.encoder_rate, found.dropout) == (encoder_rate, dropout)
-    assert found.head_rate == (1e-2 if strategy == "frozen" else 1e-3)
+    assert found.head_rate == 1e-3
+    assert plan(labels, task_type, strategy="frozen").head_rate == 1e-2
     assert found.reason.startswith(f"{labels} labelled training molecules, {task_type}: ")
 
 
@@ -266,6 +267,6 @@ def test_the_printed_plan_says_what_a_strategy_does(strategy: str, trained: str)
 
 
 def test_the_printed_plan_of_a_frozen_encoder() -> None:
-    rows = dict(plan(40).rows())
+    rows = dict(plan(40, strategy="frozen").rows())
     assert rows["trained"] == "epoch 1: head only"
     assert rows["learning rate"] == "head 0.01, encoder 0"
