@@ -221,6 +221,24 @@ def test_the_best_epoch_is_kept(values: list[float | None], kept: int) -> None:
         assert (progress.best_epoch, progress.best_score) == (kept, values[kept - 1])
 
 
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ([0.9, 0.8, 0.2, 0.3], 4),  # the first two may not be picked
+        ([0.9, 0.8, 0.3, 0.3], 3),
+        ([0.9, 0.8, None, 0.1], 4),
+        ([0.9, None, None, None], 4),  # none that counts: the last
+    ],
+)
+def test_validation_picks_from_the_epochs_that_the_plan_lets_it(
+    values: list[float | None], kept: int
+) -> None:
+    progress, seen, network = run(values, judged=2, patience=2)
+    assert len(seen) == len(values)
+    assert same(weights(network), seen[kept - 1])
+    assert progress.best_epoch == (kept if any(v is not None for v in values[2:]) else -1)
+
+
 def test_an_undefined_score_is_said_in_the_history() -> None:
     progress, _, _ = run([None, 0.5, None])
     assert ["note" in record for record in progress.history] == [True, False, False]

@@ -19,13 +19,11 @@ def plan(labels: int = 500, task_type: str = "classification", **options: Any) -
     ("labels", "task_type", "pretrained", "strategy", "epochs", "batch", "encoder_rate", "dropout"),
     [
         (20, "classification", True, "lp-ft", 130, 32, 1e-4, 0.3),
-        (249, "regression", True, "lp-ft", 130, 32, 3e-4, 0.1),
-        (250, "classification", True, "gradual", 30, 32, 1e-4, 0.3),
-        (250, "regression", True, "gradual", 30, 32, 3e-4, 0.1),
-        (1000, "classification", True, "gradual", 30, 32, 1e-4, 0.3),
-        (1001, "classification", True, "gradual", 20, 64, 3e-4, 0.3),
-        (1001, "regression", True, "gradual", 20, 64, 5e-4, 0.1),
-        (20_000, "regression", True, "gradual", 20, 128, 5e-4, 0.1),
+        (1000, "regression", True, "lp-ft", 130, 32, 3e-4, 0.1),
+        (1000, "classification", True, "lp-ft", 130, 32, 1e-4, 0.3),
+        (1001, "classification", True, "lp-ft", 120, 64, 3e-4, 0.3),
+        (1001, "regression", True, "lp-ft", 120, 64, 5e-4, 0.1),
+        (20_000, "regression", True, "lp-ft", 120, 128, 5e-4, 0.1),
         (20, "classification", False, "full", 30, 32, 1e-3, 0.3),
         (20_000, "regression", False, "full", 20, 128, 1e-3, 0.1),
     ],
@@ -74,7 +72,7 @@ def test_stages(strategy: str, epochs: int | None, stages: tuple[Stage, ...]) ->
     ("epoch", "frozen"), [(0, ALL), (2, ALL), (3, 3), (7, 3), (8, NOTHING), (29, NOTHING)]
 )
 def test_the_stage_of_an_epoch(epoch: int, frozen: int) -> None:
-    assert plan(epochs=30).stage_at(epoch).frozen == frozen
+    assert plan(strategy="gradual", epochs=30).stage_at(epoch).frozen == frozen
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5, 12])
@@ -126,7 +124,20 @@ def test_what_is_asked_for_is_kept() -> None:
 
 @pytest.mark.parametrize(("epochs", "patience"), [(1, 5), (15, 5), (30, 10), (100, 33)])
 def test_patience_grows_with_the_epochs(epochs: int, patience: int) -> None:
-    assert plan(epochs=epochs).patience == patience
+    found = plan(100, strategy="gradual", epochs=epochs)
+    assert (found.patience, found.judged, found.first_judged) == (patience, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "epochs", "first", "judged"),
+    [("gradual", 30, 15, 15), ("lp-ft", None, 115, 15), ("full", 1, 0, 1), ("gradual", 5, 2, 3)],
+)
+def test_with_many_labels_validation_picks_from_the_end(
+    strategy: str, epochs: int | None, first: int, judged: int
+) -> None:
+    found = plan(250, strategy=strategy, epochs=epochs)
+    assert (found.first_judged, found.judged) == (first, judged)
+    assert plan(250, strategy="frozen").judged == plan(249, strategy=strategy).judged == 0
 
 
 def test_another_loss_changes_nothing_else() -> None:
@@ -169,10 +180,11 @@ def test_a_plan_comes_back_from_json(strategy: str) -> None:
 
 
 def test_a_plan_from_before_a_setting_existed_is_read() -> None:
-    values = plan().to_json()
-    for name in ("probe", "anchor", "average", "rank"):
+    old = plan(100, strategy="gradual")
+    values = old.to_json()
+    for name in ("probe", "anchor", "average", "rank", "floor", "judged"):
         del values[name]
-    assert Plan.from_json(values) == plan()
+    assert Plan.from_json(values) == old
 
 
 @pytest.mark.parametrize(
@@ -203,7 +215,7 @@ def test_the_pull_to_the_pre_trained_weights_yields_to_labels(labels: int, ancho
 
 
 def test_the_head_s_own_epochs_have_a_schedule_of_their_own() -> None:
-    found = plan(strategy="lp-ft")
+    found = plan(100, strategy="lp-ft")
     assert (found.epochs, found.patience) == (130, 10)  # 30 epochs of training everything, a third of them
     assert [found.phase_at(epoch) for epoch in (0, 99, 100, 129)] == [(0, 100)] * 2 + [(100, 130)] * 2
     assert {plan(strategy="full").phase_at(epoch) for epoch in range(30)} == {(0, 30)}
@@ -237,12 +249,18 @@ def test_a_plan_with_a_missing_entry_is_refused(name: str) -> None:
 def test_the_printed_plan_says_what_happens_when() -> None:
     rows = dict(plan(500, minority=0.1, oversample=True).rows())
     assert rows["why"] == (
-        "500 labelled training molecules, classification: the encoder is released from the top"
+        "500 labelled training molecules, classification: "
+        "a head on the encoder as pre-trained comes first, then everything"
     )
-    assert rows["trained"] == "epoch 1: head only; epoch 4: head and top 3 layers; epoch 9: everything"
+    assert rows["trained"] == "epoch 1: head only; epoch 101: everything"
     assert rows["learning rate"] == "head 0.001, encoder 0.0001, 3e-05 at the atom tables"
-    assert rows["schedule"] == "10% warm-up, cosine; AdamW, weight decay 0.01"
-    assert rows["epochs"] == "at most 30, stops after 10 without a better pr_auc"
+    assert rows["schedule"] == (
+        "10% warm-up, cosine, twice: for the head, then for everything; AdamW, weight decay 0.01"
+    )
+    assert rows["epochs"] == "130; the one of the last 15 with the best validation pr_auc"
+    few = dict(plan(249, strategy="gradual").rows())
+    assert few["trained"] == "epoch 1: head only; epoch 4: head and top 3 layers; epoch 9: everything"
+    assert few["epochs"] == "at most 30, stops after 10 without a better roc_auc"
     assert rows["batch"] == "32 molecules, dropout 0.3"
     assert rows["loss"] == "focal, rare classes oversampled"
 

@@ -39,7 +39,8 @@ def finetune(
     save_every_s: float = 20.0,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Progress:
-    """Train ``task.network`` in place; it ends with the weights of the best validation epoch.
+    """Train ``task.network`` in place; it ends with the weights of the best validation epoch (of those that
+    the plan lets it pick).
 
     With low-rank updates these are merged, and with averaging the pre-trained weights are mixed in, so that
     the network is a plain one in the end whatever the plan. An existing ``checkpoint`` is continued; one of
@@ -173,6 +174,8 @@ def _judge(
     progress.epoch += 1
     progress.history.append(record)
     score = record["valid_score"]
+    if record["epoch"] <= task.plan.first_judged:
+        return best
     if score is not None and score > progress.best_score:
         progress.best_score, progress.best_epoch = score, record["epoch"]
     elif progress.best_epoch < 0:
@@ -184,5 +187,5 @@ def _judge(
 
 def _finished(progress: Progress, plan: Plan) -> bool:
     """Whether patience has run out, counted from the release of the last part."""
-    waited = progress.epoch - max(progress.best_epoch, plan.stages[-1].epoch)
+    waited = progress.epoch - max(progress.best_epoch, plan.stages[-1].epoch, plan.first_judged)
     return progress.best_epoch >= 0 and waited >= plan.patience

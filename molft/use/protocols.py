@@ -197,16 +197,16 @@ def _run_molft(data: BenchmarkData, setting: Setting, seed: int, folder: Path, t
     return {
         "scores": scores | {"answer": scores[answer]},
         "answer": answer,
-        "best_epoch": [_best_epoch(history) for history in fitted.history],
+        "best_epoch": [_best_epoch(history, plan.first_judged) for history in fitted.history],
         "epochs": [len(history) for history in fitted.history],
         "plan": fitted.model.about.facts["plan"],
     }
 
 
-def _best_epoch(history: Sequence[dict[str, Any]]) -> int:
-    """The first epoch with the best validation score; the last where it has none."""
-    scores = [-np.inf if e["valid_score"] is None else e["valid_score"] for e in history]
-    return int(np.argmax(scores)) + 1 if np.isfinite(scores).any() else len(history)
+def _best_epoch(history: Sequence[dict[str, Any]], first: int) -> int:
+    """The first epoch after ``first`` with the best validation score; the last where it has none."""
+    scores = [-np.inf if e["valid_score"] is None else e["valid_score"] for e in history[first:]]
+    return first + int(np.argmax(scores)) + 1 if np.isfinite(scores).any() else len(history)
 
 
 class _EpochCounter(Silent):
