@@ -141,7 +141,7 @@ def finetune(
         typer.Option(min=1, max=50, help="Networks that are averaged.  [default: 3, 1 for large tables]"),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="At most so many.  [default: by the plan]")
+        int | None, typer.Option(min=1, help="Those of a head alone come on top.  [default: by the plan]")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="[default: by the plan]")] = None,
     max_atoms: Annotated[int, typer.Option(min=1, help="Larger molecules are refused.")] = 500,

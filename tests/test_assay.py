@@ -79,7 +79,7 @@ def test_a_model_folder_holds_everything_and_no_leftovers(table: Path, encoder: 
     assert facts["data"]["file"] == "assay.csv" and facts["data"]["rows"] == 40
     assert facts["split"] == "random" and facts["seed"] == 0
     assert facts["encoder"] == {"name": str(encoder), "about": "random weights, seed 0"}
-    assert facts["plan"]["epochs"] == 2
+    assert facts["plan"]["epochs"] == 12  # ten of the head alone
     metrics = read_json(folder / "metrics.json")
     assert metrics["verdict"] == evaluation.verdict
     assert set(metrics["scores"]) == {"valid", "test"}

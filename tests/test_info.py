@@ -36,7 +36,7 @@ def test_a_model_says_what_it_is_and_how_good(folders: Path) -> None:
     assert lines[2] == "networks: 1 x gin 2 x 16"
     assert lines[3].startswith("trained on: t.csv (40 rows, sha256 ")
     assert lines[4] == "split: random"
-    assert lines[5].startswith("plan: frozen; 32 labelled training molecules")
+    assert lines[5].startswith("plan: lp-ft; 32 labelled training molecules")
     assert [line.split(":")[0] for line in lines[6:]] == [
         f"{part}, {answer}" for part in ("valid", "test") for answer in ("network", "forest", "blend")
     ]

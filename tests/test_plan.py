@@ -56,9 +56,9 @@ def test_the_plan_follows_from_labels_task_and_encoder(
         ("gradual", 2, (Stage(0, ALL), Stage(1, 3))),  # no time to release everything
         ("gradual", 1, (Stage(0, ALL),)),
         ("lp-ft", None, (Stage(0, ALL), Stage(100, NOTHING))),
-        ("lp-ft", 5, (Stage(0, ALL), Stage(2, NOTHING))),
-        ("lp-ft", 2, (Stage(0, ALL), Stage(1, NOTHING))),
-        ("lp-ft", 1, (Stage(0, ALL),)),  # no time to release anything
+        ("lp-ft", 5, (Stage(0, ALL), Stage(25, NOTHING))),
+        ("lp-ft", 1, (Stage(0, ALL), Stage(5, NOTHING))),
+        ("lp-ft", 40, (Stage(0, ALL), Stage(100, NOTHING))),
         ("l2-sp", 30, (Stage(0, NOTHING),)),
         ("wise-ft", 30, (Stage(0, NOTHING),)),
         ("lora", 30, (Stage(0, NOTHING),)),

@@ -214,14 +214,16 @@ def _choose_strategy(pretrained: bool) -> tuple[str, str]:
 
 
 def _choose_epochs(labels: int, strategy: str, asked: int | None) -> tuple[int, int]:
-    """Epochs for the head alone that have a schedule of their own, and epochs in all."""
+    """Epochs for the head alone that have a schedule of their own, and epochs in all.
+
+    Those that are asked for are of the training proper: a head alone has its own on top.
+    """
     alone = 100  # the frozen encoder runs once, so an epoch costs next to nothing
     if strategy == "frozen":
         return 0, asked or alone
-    if strategy == "lp-ft" and asked:
-        return max(1, asked // 2), asked
-    probe = alone if strategy == "lp-ft" else 0
-    return probe, asked or probe + (30 if labels <= SOME else 20)
+    proper = asked or (30 if labels <= SOME else 20)
+    probe = min(alone, 5 * proper) if strategy == "lp-ft" else 0
+    return probe, probe + proper
 
 
 def _choose_loss(loss: str, classes: bool, minority: float) -> str:

@@ -76,18 +76,16 @@ def screen(
 
     ``workers`` processes read molecules (default: all cores; 0: in this process, without protection against
     a molecule that crashes it). With ``ray`` the tasks of a Ray cluster do, and have the network too
-    (:mod:`molft.use.ray_engine`). Finished parts are kept in ``OUTPUT.parts`` until the output is whole, so
-    that ``resume`` goes on after a kill, to the same bytes. ``memory`` is what all processes together may
-    hold, in bytes: rows of a block and processes are chosen by it (:mod:`molft.use.block_size`), which
-    ``tell`` is told. ``precision`` "bf16" computes the layers in 16 bits, for processors that have units for
-    it: the ranking hardly changes (docs/scale.md). What can't be used, and what would overwrite or mix
-    results, is a :class:`MolftError`.
+    (:mod:`molft.use.ray_engine`). Finished parts are kept in ``OUTPUT.parts``, so that ``resume`` goes on
+    after a kill, to the same bytes. ``memory`` is what all processes may hold, in bytes: rows of a block and
+    processes go by it (:mod:`molft.use.block_size`), and ``tell`` is told. ``precision`` "bf16" is for
+    processors with units for it; the ranking hardly changes (docs/scale.md). What can't be used, and what
+    would overwrite or mix results, is a :class:`MolftError`.
     """
     job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress, ray)
     _check_output(job.output, top)
     model = _load(model_dir, precision, ray)
-    task = _check_ranking(model, top, by, ascending)
-    most = _check_diversity(top, diverse, per_scaffold)
+    task, most = _check_ranking(model, top, by, ascending), _check_diversity(top, diverse, per_scaffold)
     facts = {
         "model": sha256(Path(model_dir) / CONFIG),
         "top": top,
