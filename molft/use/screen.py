@@ -69,10 +69,9 @@ def screen(
     another reason than its series (a MaxMin choice would trade score for strangeness). An acyclic molecule
     is a series of its own.
 
-    ``spread`` adds ``TASK_spread``, how far the networks of the model disagree: the standard deviation of
-    their probabilities, or of their values in the label's unit (the forest's share of a blend has none).
-    ``similarity`` adds how near the molecule is to the nearest one that the model was trained on, from 0 to
-    1 (:mod:`molft.use.neighbours`), and ``nearest``, the SMILES of that one.
+    ``spread`` adds ``TASK_spread``, how far the networks disagree: the standard deviation of probabilities,
+    or of values in the label's unit (the forest's share of a blend has none). ``similarity`` adds how near
+    the nearest training molecule is, from 0 to 1 (:mod:`molft.use.neighbours`), and ``nearest``, its SMILES.
 
     ``workers`` processes read molecules (default: all cores; 0: in this process, without protection against
     a molecule that crashes it). With ``ray`` the tasks of a Ray cluster do, and have the network too
