@@ -138,12 +138,12 @@ def finetune(
     ] = False,
     ensemble_size: Annotated[
         int | None,
-        typer.Option(min=1, max=50, help="Networks that are averaged.  [default: 3, 1 for large tables]"),
+        typer.Option(min=1, max=50, help="Networks that are averaged.", show_default="3, 1 for large tables"),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Those of a head alone come on top.  [default: by the plan]")
+        int | None, typer.Option(min=1, help="Those of a head alone come on top.", show_default="by the plan")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="[default: by the plan]")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, show_default="by the plan")] = None,
     max_atoms: Annotated[int, typer.Option(min=1, help="Larger molecules are refused.")] = 500,
     seed: Seed = 0,
     device: Device = "auto",
@@ -201,13 +201,13 @@ def screen(
         ),
     ],
     top: Annotated[int | None, typer.Option(min=1, help="Only the N best, ranked.")] = None,
-    by: Annotated[str | None, typer.Option(help="Task to rank by.  [default: the first]")] = None,
+    by: Annotated[str | None, typer.Option(help="Task to rank by.", show_default="the first")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Lowest values first.")] = False,
     diverse: Annotated[
         bool, typer.Option("--diverse", help="With --top: the best of each Murcko scaffold.")
     ] = False,
     per_scaffold: Annotated[
-        int | None, typer.Option(min=1, help="With --diverse: so many of each.  [default: 1]")
+        int | None, typer.Option(min=1, help="With --diverse: so many of each.", show_default="1")
     ] = None,
     spread: Annotated[
         bool, typer.Option("--spread", help="Also how far the networks disagree (TASK_spread).")
@@ -227,7 +227,7 @@ def screen(
     ] = Engine.local,
     ray_address: Annotated[
         str | None,
-        typer.Option(help="'auto', HOST:PORT or ray://HOST:PORT.  [default: start one on this machine]"),
+        typer.Option(help="'auto', HOST:PORT or ray://HOST:PORT.", show_default="start one on this machine"),
     ] = None,
     ray_gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU for each Ray task.")] = 0,
     resume: Resume = False,

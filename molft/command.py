@@ -26,7 +26,7 @@ Precision = Annotated[
     PrecisionName,
     typer.Option(help="Of training; auto takes bf16 where the processor has units for it, else float32."),
 ]
-Workers = Annotated[int | None, typer.Option(help="Processes that read molecules.  [default: all cores]")]
+Workers = Annotated[int | None, typer.Option(help="Processes that read molecules.", show_default="all cores")]
 Memory = Annotated[
     str | None,
     typer.Option(help="Keep within this much, as 4GB: of the GPU's memory, or else resident."),

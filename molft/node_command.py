@@ -45,7 +45,7 @@ NodeEncoder = Annotated[
 ]
 Frozen = Annotated[bool, typer.Option("--frozen", help="Keep the weights of the encoder's layers.")]
 Layers = Annotated[
-    int | None, typer.Option(min=1, max=10, help="Hops.  [default: 4, of a molecular encoder 2]")
+    int | None, typer.Option(min=1, max=10, help="Hops.", show_default="4, of a molecular encoder 2")
 ]
 Width = Annotated[int, typer.Option(min=1, help="Of the projected attributes (propagation).")]
 LabelsOption = Annotated[Labels, typer.Option(help="single: a node's first label counts.")]

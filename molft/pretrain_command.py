@@ -50,7 +50,7 @@ BatchSize = Annotated[int, typer.Option(min=2, help="Molecules of a step, in all
 Accumulate = Annotated[int, typer.Option(min=1, help="Parts in which a process computes its share.")]
 Rate = Annotated[float, typer.Option(min=0.0)]
 Sample = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the rows to use.")]
-Elements = Annotated[str, typer.Option(help="Only molecules of these, as C,N,O,S.  [default: all]")]
+Elements = Annotated[str, typer.Option(help="Only molecules of these, as C,N,O,S.", show_default="all")]
 Atoms = Annotated[int, typer.Option(min=1, help="Heavy atoms of a molecule.")]
 Labels = Annotated[
     list[Path] | None,
