@@ -16,7 +16,7 @@ _MARKS: dict[str, dict[str, Any]] = {
     "none": {"marker": "o", "color": "#888888", "label": "published, no pre-training"},
     "ContextPred": {"marker": "s", "color": "#888888", "label": "published, context prediction"},
     "best": {"marker": "D", "color": "#444444", "label": "published, best known"},
-    "network": {"marker": "o", "color": "#1f5fa8", "label": "network, best validation epoch"},
+    "network": {"marker": "o", "color": "#1f5fa8", "label": "network, epoch by validation"},
     "last epoch": {"marker": "x", "color": "#1f5fa8", "label": "network, last epoch"},
     "forest": {"marker": "^", "color": "#3a7d44", "label": "forest"},
     "blend": {"marker": "v", "color": "#b3541e", "label": "blend"},

@@ -132,7 +132,7 @@ def _caption(rows: Sequence[dict[str, Any]], methods: Sequence[str], answers: Se
     if methods:
         told.append("Published: none and context as in Hu, Liu et al. 2020; best is the highest known here.")
     means = {
-        "network": "network: at the first best validation epoch",
+        "network": "network: at the epoch that validation picked",
         "last epoch": "last: at the last epoch",
         "forest": "forest: on fragment counts and descriptors",
         "blend": "blend: mean of network and forest",
