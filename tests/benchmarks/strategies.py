@@ -13,8 +13,8 @@ and test disagree. With ``--split published`` the test scores are of the publish
 nothing.
 
 Scores go to data/results/strategies.csv, with the sha256 of the encoder's weights. A row that stands there is
-not measured again. Training is in 16 bits where the CPU is made for it. In the end all rows of this encoder
-and split are summed up: mean rank and mean score of each strategy by number of labels and metric.
+not measured again. Training is in 16 bits where the CPU is made for it. In the end all rows of this encoder,
+this split and these strategies are summed up: mean rank and mean score of each by number of labels and metric.
 """
 
 import argparse
@@ -142,8 +142,8 @@ def main() -> None:
             if not is_known(chosen.table, key):
                 row = measure(start, parts, task_type, strategy, labels, seed, chosen.device)
                 append_row(chosen.table, FIELDS, {**key, "encoder": Path(chosen.encoder).name, **row})
-    found = [r for r in read_rows(chosen.table) if (r["sha256"], r["split"]) == (digest, chosen.split)]
-    print("\n".join(summarize(found)))
+    rows = [row for row in read_rows(chosen.table) if row["strategy"] in chosen.strategies]
+    print("\n".join(summarize([r for r in rows if (r["sha256"], r["split"]) == (digest, chosen.split)])))
 
 
 if __name__ == "__main__":
