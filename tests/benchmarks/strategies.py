@@ -14,7 +14,7 @@ nothing.
 
 Scores go to data/results/strategies.csv, with the sha256 of the encoder's weights. A row that stands there is
 not measured again. Training is in 16 bits where the CPU is made for it. In the end all rows of this encoder,
-this split and these strategies are summed up: mean rank and mean score of each by number of labels and metric.
+this split and these strategies are summed up: mean rank and score of each by number of labels and metric.
 """
 
 import argparse
