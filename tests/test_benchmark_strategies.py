@@ -43,22 +43,22 @@ ROWS = [
 
 def test_ranks_are_means_over_the_draws_all_have_been_through() -> None:
     assert summarize(ROWS) == [
-        "mean rank on valid    frozen     full  draws",
-        "      rmse       50     1.00     2.00      1",
-        "      rmse      all     2.00     1.00      1",
-        "   roc_auc       50     1.50     1.50      2",
-        "mean score on valid   frozen     full  draws",
-        "      rmse       50   1.1000   1.2000      1",
-        "      rmse      all   1.1000   0.9000      1",
-        "   roc_auc       50   0.7000   0.7250      2",
-        "mean rank on test     frozen     full  draws",
-        "      rmse       50     2.00     1.00      1",
-        "      rmse      all     1.50     1.50      1",
-        "   roc_auc       50     2.00     1.00      2",
-        "mean score on test    frozen     full  draws",
-        "      rmse       50   1.2000   1.1000      1",
-        "      rmse      all   1.0000   1.0000      1",
-        "   roc_auc       50   0.6000   0.6750      2",
+        "mean rank on valid     frozen      full  draws",
+        "      rmse       50      1.00      2.00      1",
+        "      rmse      all      2.00      1.00      1",
+        "   roc_auc       50      1.50      1.50      2",
+        "mean score on valid    frozen      full  draws",
+        "      rmse       50    1.1000    1.2000      1",
+        "      rmse      all    1.1000    0.9000      1",
+        "   roc_auc       50    0.7000    0.7250      2",
+        "mean rank on test      frozen      full  draws",
+        "      rmse       50      2.00      1.00      1",
+        "      rmse      all      1.50      1.50      1",
+        "   roc_auc       50      2.00      1.00      2",
+        "mean score on test     frozen      full  draws",
+        "      rmse       50    1.2000    1.1000      1",
+        "      rmse      all    1.0000    1.0000      1",
+        "   roc_auc       50    0.6000    0.6750      2",
     ]
 
 

@@ -4,7 +4,8 @@
         [--strategies frozen full lora] [--seeds 3] [--split published] [--encoder default] [--device cuda]
 
 One network by molft's plan with only the strategy changed; a seed draws the same molecules for every
-strategy. The epoch (and the average of wise-ft) is chosen on validation by ROC-AUC or RMSE.
+strategy. The epoch (and the average of wise-ft) is chosen on validation by ROC-AUC or RMSE; "lp-ft-any" is
+lp-ft where all epochs may be chosen, as many labels as there may be.
 
 With ``--split inner``, as always where nothing is said, a seed splits the published train and validation
 parts anew by scaffold, and the test scores are of that split's test part: these may choose a default, because
@@ -20,6 +21,7 @@ this split and these strategies are summed up: mean rank and score of each by nu
 import argparse
 import time
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -44,6 +46,8 @@ from tests.benchmarks.parts import network_on, read_parts, subset
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
 TABLE = RESULTS / "strategies.csv"
+ANY_EPOCH = "lp-ft-any"
+COMPARED = (*STRATEGIES, ANY_EPOCH)
 KEY = ("sha256", "split", "set", "labels", "strategy", "seed")
 FIELDS = (*KEY, "encoder", "precision", "metric", "valid", "test", "best_epoch", "epochs", "share",
           "retention", "seconds")  # fmt: skip
@@ -63,7 +67,10 @@ def measure(
     began = time.monotonic()
     train, valid, test = draw(parts[0], labels, seed), *parts[1:]
     layers, metric = start.config.layers, PRIMARY[task_type]
-    plan = make_plan(len(train), task_type, pretrained=True, layers=layers, strategy=strategy)
+    named = "lp-ft" if strategy == ANY_EPOCH else strategy
+    plan = make_plan(len(train), task_type, pretrained=True, layers=layers, strategy=named)
+    if strategy == ANY_EPOCH:
+        plan = replace(plan, judged=0, patience=plan.epochs)
     torch.manual_seed(seed)
     network = network_on(start, train.labels.shape[1]).to(device)
     score = partial(validation_score, select=metric)
@@ -92,7 +99,7 @@ def summarize(rows: list[dict[str, str]]) -> list[str]:
 
     A draw is a set with a number of labels and a seed; strategies are those that occur in the rows.
     """
-    strategies = [name for name in STRATEGIES if any(row["strategy"] == name for row in rows)]
+    strategies = [name for name in COMPARED if any(row["strategy"] == name for row in rows)]
     draws: dict[tuple[str, str, str, str], dict[str, dict[str, str]]] = defaultdict(dict)
     for row in rows:
         draws[row["metric"], row["labels"], row["set"], row["seed"]][row["strategy"]] = row
@@ -105,13 +112,13 @@ def summarize(rows: list[dict[str, str]]) -> list[str]:
                 scores[metric, labels].append(np.array(values, dtype=np.float64))
         for what in ("rank", "score"):
             title = f"mean {what} on {part}"
-            lines.append(f"{title:19} " + " ".join(f"{name:>8}" for name in strategies) + "  draws")
+            lines.append(f"{title:19} " + " ".join(f"{name:>9}" for name in strategies) + "  draws")
             for metric, labels in sorted(scores, key=lambda k: (k[0], float(k[1].replace("all", "inf")))):
                 values = np.stack(scores[metric, labels])
                 if what == "rank":
                     values = rankdata(values if metric in LOWER_IS_BETTER else -values, axis=1)
                 digits = 2 if what == "rank" else 4
-                shown = " ".join(f"{mean:8.{digits}f}" for mean in values.mean(axis=0))
+                shown = " ".join(f"{mean:9.{digits}f}" for mean in values.mean(axis=0))
                 lines.append(f"{metric:>10} {labels:>8} {shown}  {len(values):5}")
     return lines
 
@@ -122,7 +129,7 @@ def main() -> None:
     known = ["bace", "bbbp", "tox21", "esol", "lipophilicity"]
     parser.add_argument("--sets", nargs="*", choices=list(SETS), default=known)
     parser.add_argument("--labels", nargs="+", default=["50", "100", "500", "all"])
-    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--strategies", nargs="+", choices=COMPARED, default=list(STRATEGIES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", choices=["inner", "published"], default="inner")
     parser.add_argument("--encoder", default="default")
