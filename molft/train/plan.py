@@ -7,8 +7,8 @@ training may go is decided by the number of labelled training molecules. The evi
 training and validation parts of BACE, BBBP, ESOL and Lipophilicity, with 100 labels of ClinTox and SIDER too:
 best for classes with 100 and 500 labels; for values it ties with the gradual release. With few labels
 validation picks the epoch, of the head alone too: what is trained to the end has learned these labels by
-heart. With 250 or more it picks from the end of the training only: an early epoch that does best on a
-hundred molecules was mostly lucky.
+heart. With 250 or more it picks from the end of the training only (``lp-ft-any`` there is the same
+without this rule, and worse): an early epoch that does best on a hundred molecules was mostly lucky.
 """
 
 from __future__ import annotations
