@@ -6,9 +6,10 @@ training may go is decided by the number of labelled training molecules. The evi
 ``tests/benchmarks/strategies.py`` (data/results/strategies.csv), on scaffold splits within the published
 training and validation parts of BACE, BBBP, ESOL and Lipophilicity, with 100 labels of ClinTox and SIDER too:
 best for classes with 100 and 500 labels; for values it ties with the gradual release, and on ESOL with all
-labels it is behind it. With few labels validation picks the epoch, of the head alone too: what is trained to the end has learned these labels by
-heart. With 250 or more it picks from the end of the training only (``lp-ft-any`` there is the same
-without this rule, and worse): an early epoch that does best on a hundred molecules was mostly lucky.
+labels it is behind it. With few labels validation picks the epoch, of the head alone too: what is trained to
+the end has learned these labels by heart. With 250 or more it picks from the end of the training only
+(``lp-ft-any`` there is the same without this rule, and worse): an early epoch that does best on a hundred
+molecules was mostly lucky.
 """
 
 from __future__ import annotations
