@@ -141,8 +141,13 @@ def test_a_gradient_that_explodes_is_clipped() -> None:
     )
 
 
+def head_first_task() -> Task:
+    """Six epochs, three of them for the head."""
+    return strategy_task("lp-ft", epochs=6, probe=3, stages=(Stage(0, 3), Stage(3, 0)))
+
+
 def test_the_head_s_own_epochs_leave_the_encoder_alone() -> None:
-    task = strategy_task("lp-ft", epochs=6, probe=3, stages=(Stage(0, 3), Stage(3, 0)))
+    task = head_first_task()
     seen = [weights(task.network)]
     finetune(task, on_epoch=lambda record: seen.append(weights(task.network)))
     for epoch in range(1, 7):
@@ -161,8 +166,7 @@ def test_the_learning_rate_begins_anew_after_the_head_s_epochs(monkeypatch: pyte
         return 0.1
 
     monkeypatch.setattr("molft.train.finetune.warmup_cosine", factor)
-    task = strategy_task("lp-ft", epochs=6, probe=3, stages=(Stage(0, 3), Stage(3, 0)))
-    finetune(task)  # 40 molecules in batches of 16: three steps an epoch
+    finetune(head_first_task())  # 40 molecules in batches of 16: three steps an epoch
     assert asked == [(step, 9, 1) for step in range(9)] * 2
 
 
@@ -177,8 +181,7 @@ def test_validation_of_a_frozen_encoder_is_that_of_the_whole_network() -> None:
         whole = predict(task.network, task.valid.graphs)
         np.testing.assert_allclose(outputs[-1], whole, rtol=1e-5, atol=1e-6)
 
-    task = strategy_task("lp-ft", epochs=6, probe=3, stages=(Stage(0, 3), Stage(3, 0)))
-    task = replace(task, score=keep, valid=halogen_examples(9))
+    task = replace(head_first_task(), score=keep, valid=halogen_examples(9))
     finetune(task, on_epoch=check)
     assert len(outputs) == 6
 

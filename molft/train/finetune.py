@@ -187,5 +187,5 @@ def _judge(
 
 def _finished(progress: Progress, plan: Plan) -> bool:
     """Whether patience has run out, counted from the release of the last part."""
-    waited = progress.epoch - max(progress.best_epoch, plan.stages[-1].epoch, plan.first_judged)
+    waited = progress.epoch - max(progress.best_epoch, plan.stages[-1].epoch)
     return progress.best_epoch >= 0 and waited >= plan.patience

@@ -15,26 +15,19 @@ printed, by metric.
 
 import argparse
 from collections import defaultdict
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molft.files import sha256
 from molft.model.encoder import Encoder
-from molft.model.weights import WEIGHTS
-from molft.train.finetune import Examples, Task, finetune
+from molft.train.finetune import Examples
 from molft.train.loop import predict
-from molft.train.plan import make_plan
-from molft.train.precision import choose_half
-from molft.use.encoders import encoder_folder, find_encoder
-from molft.use.evaluate import PRIMARY, validation_score
+from molft.use.evaluate import PRIMARY
 from molft.use.forest import fit_forest
-from molft.use.model import squash
 from tests.benchmarks.label_efficiency import draw
-from tests.benchmarks.parts import network_on, read_fragments, read_parts, subset
+from tests.benchmarks.parts import finish, open_start, read_fragments, read_parts, subset, train_network
 from tests.benchmarks.probe import embed, rate
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
@@ -50,14 +43,8 @@ Predictions = list[NDArray[np.float64]]
 
 def train(start: Encoder, parts: list[Examples], task_type: str, seed: int) -> Predictions:
     """What a fine-tuned network predicts."""
-    plan = make_plan(len(parts[0]), task_type, pretrained=True, layers=start.config.layers)
-    torch.manual_seed(seed)
-    network = network_on(start, parts[0].labels.shape[1])
-    half = choose_half("auto", torch.device("cpu"), start.config.conv)
-    score = partial(validation_score, select=PRIMARY[task_type])
-    finetune(Task(network, parts[0], parts[1], plan, score, seed, half))
-    outputs = [predict(network, part.graphs) for part in parts[1:]]
-    return [squash(out) if task_type == "classification" else out.astype(np.float64) for out in outputs]
+    network = train_network(start, parts, task_type, seed)
+    return [finish(predict(network, part.graphs), task_type) for part in parts[1:]]
 
 
 def grow(features: list[NDArray[np.float32]], parts: list[Examples], task_type: str) -> Predictions:
@@ -118,8 +105,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    start, _ = find_encoder(chosen.encoder)
-    digest = sha256(encoder_folder(chosen.encoder) / WEIGHTS)[:12]
+    start, digest = open_start(chosen.encoder)
     for seed in range(chosen.seeds):
         for name in chosen.sets:
             keys = [dict(zip(KEY, (digest, name, labels, seed), strict=True)) for labels in chosen.labels]

@@ -19,19 +19,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from molft.files import sha256
 from molft.model.encoder import Encoder
-from molft.model.weights import WEIGHTS
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
 from molft.train.losses import ClassBalance
 from molft.train.plan import make_plan
 from molft.train.precision import choose_half
-from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import validation_score
 from molft.use.model import squash
 from molft.use.scores import score
-from tests.benchmarks.parts import network_on, read_parts, subset
+from tests.benchmarks.parts import network_on, open_start, read_parts, subset
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
 TABLE = RESULTS / "losses.csv"
@@ -122,8 +119,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    start, _ = find_encoder(chosen.encoder)
-    digest = sha256(encoder_folder(chosen.encoder) / WEIGHTS)[:12]
+    start, digest = open_start(chosen.encoder)
     for name in chosen.sets:
         (whole, *rest), task_type = read_parts(name, start.config.scheme)
         if task_type != "classification":

@@ -10,7 +10,6 @@ by the one are among those by the other.
 
 import argparse
 import tempfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +21,9 @@ from scipy.stats import spearmanr
 from molft.chem.graphs import Graphs
 from molft.chem.prepare import Recipe, prepare
 from molft.model.network import Network
-from molft.train.finetune import Task, finetune
 from molft.train.loop import PREDICTED, fold_each, predict_each
-from molft.train.plan import make_plan
-from molft.train.precision import choose_half
 from molft.use.encoders import find_encoder
-from molft.use.evaluate import PRIMARY, validation_score
-from molft.use.model import squash
-from tests.benchmarks.parts import network_on, read_parts
+from tests.benchmarks.parts import finish, read_parts, train_network
 from tests.benchmarks.screen_inputs import ENAMINE, write_library
 
 
@@ -37,20 +31,13 @@ def train(name: str) -> tuple[Network, str]:
     """A network for the first task of a set, and the task type."""
     start, _ = find_encoder("default")
     parts, task_type = read_parts(name, start.config.scheme)
-    plan = make_plan(len(parts[0]), task_type, pretrained=True, layers=start.config.layers)
-    torch.manual_seed(0)
-    network = network_on(start, parts[0].labels.shape[1])
-    half = choose_half("auto", torch.device("cpu"), start.config.conv)
-    finetune(
-        Task(network, *parts[:2], plan, partial(validation_score, select=PRIMARY[task_type]), 0, half),
-    )
-    return network, task_type
+    return train_network(start, parts, task_type, 0), task_type
 
 
 def answer(network: Network, task_type: str, graphs: Graphs, half: bool) -> NDArray[np.float64]:
     """What a screen writes for the first task."""
     outputs = predict_each([network], graphs, PREDICTED, fold_each([network], half))[0][:, 0]
-    return squash(outputs) if task_type == "classification" else outputs.astype(np.float64)
+    return finish(outputs, task_type)
 
 
 def overlap(one: NDArray[np.float64], other: NDArray[np.float64], share: float = 0.01) -> float:

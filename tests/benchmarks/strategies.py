@@ -31,18 +31,15 @@ import torch
 from scipy.stats import rankdata
 
 from molft.data.moleculenet import SETS
-from molft.files import sha256
 from molft.model.encoder import Encoder
-from molft.model.weights import WEIGHTS
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
 from molft.train.plan import STRATEGIES, make_plan
 from molft.train.precision import choose_half
-from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import PRIMARY, turn, validation_score
 from molft.use.metrics import LOWER_IS_BETTER
 from molft.use.retention import measure_retention
-from tests.benchmarks.parts import network_on, read_parts, subset
+from tests.benchmarks.parts import network_on, open_start, read_parts, subset
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
 TABLE = RESULTS / "strategies.csv"
@@ -138,8 +135,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    start, _ = find_encoder(chosen.encoder)
-    digest = sha256(encoder_folder(chosen.encoder) / WEIGHTS)[:12]
+    start, digest = open_start(chosen.encoder)
     for seed, name in product(range(chosen.seeds), chosen.sets):
         parts, task_type = read_parts(name, start.config.scheme, seed if chosen.split == "inner" else None)
         for labels, strategy in product(chosen.labels, chosen.strategies):
