@@ -30,4 +30,6 @@ def use_meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
     monkeypatch.setattr(budget, "peak", lambda device: meter.top)
     monkeypatch.setattr(budget, "forget_peak", forget)
     monkeypatch.setattr(budget, "keep_within", lambda device, size: None)
+    monkeypatch.setattr(budget, "give_back", lambda device: None)
+    monkeypatch.setattr(ways, "_KERNELS", 0)
     return meter

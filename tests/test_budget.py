@@ -1,5 +1,6 @@
 """How much fits into an amount of memory, and which way of computing a step is taken."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,9 +9,18 @@ import torch
 from torch import nn
 
 from molft.errors import MolftError
+from molft.train import ways
 from molft.train.budget import Budget, Snapshot, no_trace
 from molft.train.reading import rows_within
-from molft.train.resident import forget_peak, is_out_of_memory, keep_within, peak, peak_of_child, used
+from molft.train.resident import (
+    forget_peak,
+    give_back,
+    is_out_of_memory,
+    keep_within,
+    peak,
+    peak_of_child,
+    used,
+)
 from molft.train.ways import Choice, Way, choose_way, list_ways, step_down
 from tests.meter import use_meter
 from tests.series import block_of
@@ -33,6 +43,26 @@ def test_the_peak_of_a_piece_of_work_is_seen_and_forgotten() -> None:
     assert peak(CPU) - before > 90 * MB
     forget_peak(CPU)
     assert peak(CPU) - before < 50 * MB
+
+
+def test_what_nobody_uses_is_given_back() -> None:
+    blocks = [bytes(1000) for _ in range(100_000)]
+    last = blocks[-1]  # lies above the others, so that the heap can't shrink by itself
+    del blocks
+    before = used(CPU)
+    give_back(CPU)
+    assert before - used(CPU) > 50 * MB
+    assert last == bytes(1000)
+
+
+def test_few_kernels_are_kept_unless_somebody_asked_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.delenv(name, raising=False)
+    keep_within(CPU, 10**12)
+    assert os.environ[name] == "48"
+    monkeypatch.setenv(name, "500")
+    keep_within(CPU, 10**12)
+    assert os.environ[name] == "500"
 
 
 def test_without_children_a_size_is_assumed() -> None:
@@ -192,6 +222,20 @@ def test_the_first_way_in_which_the_whole_batch_fits(
     assert found.peak == choice.peak
     assert len(lines) == 1
     assert told in lines[0]
+
+
+def test_in_16_bits_room_is_left_for_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = use_meter(monkeypatch)
+    monkeypatch.setattr(ways, "_KERNELS", 500)
+
+    def work(_: Way, number: int) -> None:
+        meter.take(10 * number)
+
+    def parts(way: Way) -> int:
+        return choose_way(Budget(1_200, CPU), [way], np.full(90, 1), work).parts
+
+    assert parts(Way("all")) == 1
+    assert parts(Way("all", half=True)) == 2  # 0.95 x 1,200 - 100 held - 500: at most 54 molecules of 90
 
 
 def test_when_not_even_one_molecule_fits(monkeypatch: pytest.MonkeyPatch) -> None:

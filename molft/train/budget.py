@@ -21,6 +21,7 @@ from molft.errors import MolftError
 from molft.train.resident import (
     forget_peak,
     format_memory,
+    give_back,
     is_out_of_memory,
     keep_within,
     peak,
@@ -72,6 +73,7 @@ class Budget:
 
         A step that takes next to nothing is not to blame for what else is held, and less of it wouldn't help.
         """
+        give_back(self.device)
         forget_peak(self.device)
         before = peak(self.device)  # where it can't be forgotten, what was held earlier doesn't count
         return lambda: peak(self.device) > max(self.size, before + int(_SLIGHT * self.size))
@@ -101,6 +103,7 @@ class Budget:
 
     def _measure(self, work: Callable[[int], object], number: int) -> int | None:
         """The peak of the work; None where memory ran out."""
+        give_back(self.device)
         forget_peak(self.device)
         try:
             work(number)

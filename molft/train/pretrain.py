@@ -229,7 +229,7 @@ def _choose_way(run: _Run, lean: Lean) -> None:
         _learn(run, rows[:number], torch.Generator(run.device).manual_seed(0))
 
     trained = bytes_of(run.model.parameters())
-    lean.choose(learn, sizes[rows], 0 if run.optimizer.state else 2 * trained)
+    lean.choose(learn, sizes[rows], trained * (1 if run.optimizer.state else 3))
     held = data.held_out[:_REPORTED]
     found = lean.budget.most(sizes[held], lambda number: _score(run, [held[:number]]))
     run.reported = max(1, found.molecules)

@@ -27,6 +27,8 @@ from molft.model.recompute import KEEPING
 from molft.train.budget import Budget
 from molft.train.resident import format_memory, used
 
+_KERNELS = 50_000_000  # bytes that oneDNN comes to hold for products in 16 bits, by measurement
+
 
 class Way(NamedTuple):
     """What layers keep (:data:`molft.model.recompute.KEEPING`), and whether they compute in 16 bits."""
@@ -77,11 +79,13 @@ def choose_way(
     """The first way in which the whole batch fits, else that with the fewest parts; it is told.
 
     ``atoms`` int [B] are those of the molecules of the heaviest batch; ``work(way, n)`` computes the
-    gradients of the first n and leaves no trace. Not even ``least`` of them are a :class:`MolftError`.
+    gradients of the first n and leaves no trace. ``reserve`` bytes are kept free, and in 16 bits some for
+    kernels of other batches. Not even ``least`` of them are a :class:`MolftError`.
     """
     batch, best = len(atoms), None
     for way in ways:
-        found = budget.most(atoms, lambda number, way=way: work(way, number), reserve)  # type: ignore[misc]
+        later = reserve + (_KERNELS if way.half and budget.device.type == "cpu" else 0)
+        found = budget.most(atoms, lambda number, way=way: work(way, number), later)  # type: ignore[misc]
         choice = Choice(way, -(-batch // max(1, found.molecules)), found.peak)
         if found.molecules >= min(least, batch) and (best is None or choice.parts < best.parts):
             best = choice
