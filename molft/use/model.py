@@ -19,7 +19,6 @@ import pandas as pd
 import rdkit
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit
 from torch import Tensor
 
 import molft
@@ -265,7 +264,8 @@ def finish(about: About, raw: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def squash(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Logits as probabilities, float64 of the same shape; extreme ones neither overflow nor tie at 1."""
-    return expit(np.clip(logits.astype(np.float64), -30, 30))
+    probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -30, 30)))
+    return probabilities
 
 
 def load(directory: str | Path) -> Model:
