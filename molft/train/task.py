@@ -50,6 +50,11 @@ class Progress:
     share: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights are kept: the best, or the last where no validation score is defined."""
+        return self.best_epoch if self.best_epoch >= 0 else self.epoch
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; JSON has no infinity, so without a best epoch the best score is None."""
         return {**vars(self), "best_score": self.best_score if self.best_epoch >= 0 else None}

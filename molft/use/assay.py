@@ -47,11 +47,11 @@ def finetune(
     about, plan = plan_model(data, encoder, card, options, reporter)
     # Only now: what can't be used leaves no folder behind that the next try would stumble over.
     _claim(directory, run)
-    model, evaluation, history = fit(data, encoder, about, plan, directory / "run", options, reporter)
-    write_record(directory, model, data, evaluation, history)
-    model.save(directory)
+    fitted = fit(data, encoder, about, plan, directory / "run", options, reporter)
+    write_record(directory, fitted.model, data, fitted.evaluation, fitted.history)
+    fitted.model.save(directory)
     shutil.rmtree(directory / "run")
-    return model, evaluation
+    return fitted.model, fitted.evaluation
 
 
 def _claim(directory: Path, run: dict[str, Any]) -> None:

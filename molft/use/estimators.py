@@ -93,7 +93,7 @@ class _MoleculeEstimator(BaseEstimator):
         about, plan = plan_model(data, encoder, card, options, Silent())
         with tempfile.TemporaryDirectory() as run:
             fitted = fit(data, encoder, about, plan, Path(run), options, Silent())
-        self.model_, self.evaluation_, self.history_ = fitted
+        self.model_, self.evaluation_, self.history_ = fitted.model, fitted.evaluation, fitted.history
         self.n_tasks_ = len(labels.names)
         return self
 

@@ -22,6 +22,7 @@ from molft.train.loop import PREDICTED, predict_each
 from molft.train.losses import ClassBalance
 from molft.train.plan import Plan, make_plan
 from molft.train.reading import rows_within
+from molft.train.task import Progress
 from molft.use.dataset import Dataset
 from molft.use.encoders import find_encoder
 from molft.use.ensemble import Ensemble, train_networks
@@ -38,11 +39,16 @@ History = list[list[dict[str, Any]]]
 
 
 class Fitted(NamedTuple):
-    """A model, its scores, and the epochs of each of its networks."""
+    """A model, its scores, and how the training of each of its networks went."""
 
     model: Model
     evaluation: Evaluation
-    history: History
+    progress: list[Progress]
+
+    @property
+    def history(self) -> History:
+        """The epochs of each network."""
+        return [found.history for found in self.progress]
 
 
 def start_encoder(options: Options) -> tuple[Encoder, dict[str, Any]]:
@@ -88,7 +94,7 @@ def fit(
         if len(rows)
     }
     model, evaluation = evaluate(model, parts, plan.select)
-    return Fitted(model, evaluation, [p.history for p in progress])
+    return Fitted(model, evaluation, progress)
 
 
 def _rows_at_a_time(networks: list[Network], data: Dataset, options: Options) -> int:

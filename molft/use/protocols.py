@@ -7,7 +7,7 @@ read for the scores.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def _run_snap(data: BenchmarkData, setting: Setting, seed: int, folder: Path, te
     task = Task(network, train, valid, plan, judge, seed, setting.half(encoder.config.conv))
     progress = finetune(task, folder / "network.checkpoint", on_epoch=on_epoch)
     history = progress.history
-    chosen, last = history[progress.best_epoch - 1 if progress.best_epoch > 0 else -1], history[-1]
+    chosen, last = history[progress.kept_epoch - 1], history[-1]
     scores = {"network": _epoch_scores(data, chosen), "last epoch": _epoch_scores(data, last)}
     if seed < FOREST_SEEDS:
         values = {
@@ -197,16 +197,10 @@ def _run_molft(data: BenchmarkData, setting: Setting, seed: int, folder: Path, t
     return {
         "scores": scores | {"answer": scores[answer]},
         "answer": answer,
-        "best_epoch": [_best_epoch(history, plan.first_judged) for history in fitted.history],
-        "epochs": [len(history) for history in fitted.history],
+        "best_epoch": [found.kept_epoch for found in fitted.progress],
+        "epochs": [found.epoch for found in fitted.progress],
         "plan": fitted.model.about.facts["plan"],
     }
-
-
-def _best_epoch(history: Sequence[dict[str, Any]], first: int) -> int:
-    """The first epoch after ``first`` with the best validation score; the last where it has none."""
-    scores = [-np.inf if e["valid_score"] is None else e["valid_score"] for e in history[first:]]
-    return first + int(np.argmax(scores)) + 1 if np.isfinite(scores).any() else len(history)
 
 
 class _EpochCounter(Silent):

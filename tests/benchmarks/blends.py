@@ -25,9 +25,16 @@ from molft.model.encoder import Encoder
 from molft.train.finetune import Examples
 from molft.train.loop import predict
 from molft.use.evaluate import PRIMARY
-from molft.use.forest import fit_forest
 from tests.benchmarks.label_efficiency import draw
-from tests.benchmarks.parts import finish, open_start, read_fragments, read_parts, subset, train_network
+from tests.benchmarks.parts import (
+    finish,
+    grow_forest,
+    open_start,
+    read_fragments,
+    read_parts,
+    subset,
+    train_network,
+)
 from tests.benchmarks.probe import embed, rate
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
@@ -49,8 +56,7 @@ def train(start: Encoder, parts: list[Examples], task_type: str, seed: int) -> P
 
 def grow(features: list[NDArray[np.float32]], parts: list[Examples], task_type: str) -> Predictions:
     """What a forest predicts."""
-    tasks = tuple(str(task) for task in range(parts[0].labels.shape[1]))
-    forest = fit_forest(features[0], parts[0].labels, task_type, tasks, seed=0, jobs=1)  # type: ignore[arg-type]
+    forest = grow_forest(features[0], parts[0].labels, task_type)
     return [forest.predict(table) for table in features[1:]]
 
 

@@ -35,8 +35,7 @@ from molft.train.plan import make_plan
 from molft.train.precision import choose_half
 from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import PRIMARY, turn, validation_score
-from molft.use.forest import fit_forest
-from tests.benchmarks.parts import network_on, read_fragments, read_parts, subset
+from tests.benchmarks.parts import grow_forest, network_on, read_fragments, read_parts, subset
 from tests.benchmarks.probe import rate
 from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
@@ -77,8 +76,7 @@ def grow(
     features: list[NDArray[np.float32]], parts: list[Examples], task_type: str, seed: int
 ) -> dict[str, object]:
     """Scores of the forest."""
-    tasks = tuple(str(task) for task in range(parts[0].labels.shape[1]))
-    forest = fit_forest(features[0], parts[0].labels, task_type, tasks, seed=seed, jobs=1)  # type: ignore[arg-type]
+    forest = grow_forest(features[0], parts[0].labels, task_type, seed)
     scores = [
         _shown(rate(part, forest.predict(inputs), task_type))
         for part, inputs in zip(parts[1:], features[1:], strict=True)

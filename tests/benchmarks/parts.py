@@ -25,6 +25,7 @@ from molft.train.precision import choose_half
 from molft.use.encoders import encoder_folder, find_encoder
 from molft.use.evaluate import PRIMARY, validation_score
 from molft.use.fitting import forest_features
+from molft.use.forest import Forest, fit_forest
 from molft.use.model import squash
 
 
@@ -100,6 +101,14 @@ def train_network(start: Encoder, parts: list[Examples], task_type: str, seed: i
     score = partial(validation_score, select=PRIMARY[task_type])
     finetune(Task(network, parts[0], parts[1], plan, score, seed, half))
     return network
+
+
+def grow_forest(
+    features: NDArray[np.float32], labels: NDArray[np.float32], task_type: str, seed: int = 0
+) -> Forest:
+    """molft's forest on any features, its tasks numbered."""
+    tasks = tuple(str(task) for task in range(labels.shape[1]))
+    return fit_forest(features, labels, task_type, tasks, seed=seed, jobs=1)  # type: ignore[arg-type]
 
 
 def finish(outputs: NDArray[np.float32], task_type: str) -> NDArray[np.float64]:

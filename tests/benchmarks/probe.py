@@ -27,9 +27,8 @@ from molft.train.encoders import new_encoder
 from molft.train.finetune import Examples
 from molft.use.encoders import MoleculeEncoder, encoder_folder, load_encoder
 from molft.use.evaluate import PRIMARY
-from molft.use.forest import fit_forest
 from molft.use.scores import score
-from tests.benchmarks.parts import read_fragments, read_parts
+from tests.benchmarks.parts import grow_forest, read_fragments, read_parts
 from tests.benchmarks.rows import RESULTS, append_row, is_known
 
 TABLE = RESULTS / "frozen.csv"
@@ -97,8 +96,7 @@ def rate(examples: Examples, predictions: NDArray[np.floating], task_type: str) 
 
 def fit_trees(features: Parts, parts: list[Examples], task_type: str) -> tuple[float, float]:
     """Validation and test score of molft's forest on any features."""
-    tasks = tuple(str(task) for task in range(parts[0].labels.shape[1]))
-    forest = fit_forest(features[0], parts[0].labels, task_type, tasks, seed=0, jobs=1)  # type: ignore[arg-type]
+    forest = grow_forest(features[0], parts[0].labels, task_type)
     return (
         rate(parts[1], forest.predict(features[1]), task_type),
         rate(parts[2], forest.predict(features[2]), task_type),
