@@ -23,7 +23,7 @@ from molft.command import (
     Seed,
     Workers,
     count_bytes,
-    count_cores,
+    count_workers,
     find_device,
     friendly_errors,
 )
@@ -106,9 +106,9 @@ def demo(
         from molft.use.demo import write_demo_files
 
         assay, library = write_demo_files(out)
-        _finetune(assay, out / "model", resume=False, seed=seed, workers=count_cores(workers))
+        _finetune(assay, out / "model", resume=False, seed=seed, workers=count_workers(workers))
         ranked = out / "ranked.csv"
-        _screen(library, out / "model", ranked, top=100, workers=count_cores(workers))
+        _screen(library, out / "model", ranked, top=100, workers=count_workers(workers))
         typer.echo(_head(ranked, 6))
         typer.echo(f"model: {out / 'model'}  (read report.html there)\nranked library: {ranked}")
 
@@ -174,7 +174,7 @@ def finetune(
             seed=seed,
             device=find_device(device),
             precision=precision.value,
-            workers=count_cores(workers),
+            workers=count_workers(workers),
             memory=count_bytes(memory),
         )
 
@@ -247,7 +247,7 @@ def screen(
             spread=spread,
             similarity=similarity,
             smiles_column=smiles_column,
-            workers=count_cores(workers),
+            workers=count_workers(workers),
             memory=count_bytes(memory),
             precision=precision.value,
             ray=_cluster(engine, ray_address, ray_gpus),
@@ -297,7 +297,7 @@ def embed(
                 out,
                 encoder=encoder,
                 smiles_column=smiles_column,
-                workers=count_cores(workers),
+                workers=count_workers(workers),
                 memory=count_bytes(memory),
                 tell=reporter.line,
                 resume=resume,

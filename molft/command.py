@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -56,11 +55,11 @@ def count_bytes(memory: str | None) -> int | None:
     return None if memory is None else parse_memory(memory)
 
 
-def count_cores(workers: int | None) -> int:
+def count_workers(asked: int | None) -> int:
     """The number that was asked for, or else of the cores this process may use."""
-    if workers is not None:
-        return workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from molft.chem.worker import count_cores
+
+    return count_cores() if asked is None else asked
 
 
 def find_device(name: str) -> str:

@@ -18,7 +18,7 @@ from molft.command import (
     Seed,
     Workers,
     count_bytes,
-    count_cores,
+    count_workers,
     find_device,
     friendly_errors,
 )
@@ -125,7 +125,7 @@ def pretrain(
             label_columns=_names(label_columns),
             leave_out_benchmarks=leave_out_benchmarks,
             data_dir=data_dir,
-            workers=count_cores(workers),
+            workers=count_workers(workers),
         )
         begin = partial(pretrain_on_files, device=find_device(device), memory=count_bytes(memory))
         begin(corpus, out, config, options, init=init, resume=resume, reporter=ConsoleReporter())

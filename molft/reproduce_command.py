@@ -13,7 +13,7 @@ from molft.command import (
     Precision,
     PrecisionName,
     Resume,
-    count_cores,
+    count_workers,
     find_device,
     friendly_errors,
 )
@@ -83,7 +83,7 @@ def reproduce(
         from molft.use.reproduce import reproduce as run
         from molft.use.reproduce_table import results_table, summarize
 
-        cores, where = count_cores(None), find_device(device)
+        cores, where = max(1, count_workers(None)), find_device(device)
         together = jobs or (cores if where == "cpu" else 1)
         setting = Setting(
             protocol.value,

@@ -61,6 +61,13 @@ class RowFunction(Protocol[Result_co]):
         """Return the result for all rows."""
 
 
+def count_cores() -> int:
+    """Cores that this process may use; none on Windows, where worker processes can't be had."""
+    if os.name == "nt":
+        return 0
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_blocks(
     function: RowFunction[Result],
     blocks: Iterable[Sequence[str]],

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from molft.chem.prepare import Block, prepare
-from molft.chem.worker import map_blocks
+from molft.chem.worker import count_cores, map_blocks
 from molft.data.formats import PROBLEM
 from molft.errors import MolftError
 from molft.files import read_json
@@ -21,7 +21,7 @@ from molft.train.resident import format_memory, peak_of_child, used
 from molft.use.library import open_library
 from molft.use.molecules import take_rows
 from molft.use.parts import PLAN, parts_folder
-from molft.use.question import MOST_THREADS, Question, count_cores
+from molft.use.question import MOST_THREADS, Question
 from molft.use.sources import find_files
 from molft.use.sweep import Job
 

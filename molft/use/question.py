@@ -5,7 +5,6 @@ The other place that answers is a Ray cluster (:mod:`molft.use.ray_engine`); wha
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from molft.chem.prepare import Block, Recipe, prepare
-from molft.chem.worker import map_blocks
+from molft.chem.worker import count_cores, map_blocks
 from molft.errors import MolftError, Rejected
 
 MOST_THREADS = 8
@@ -94,10 +93,3 @@ def answer_here(question: Question, blocks: Iterator[list[str]], workers: int | 
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(before)
-
-
-def count_cores() -> int:
-    """Cores that this process may use; none on Windows, where worker processes can't be had."""
-    if os.name == "nt":
-        return 0
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
