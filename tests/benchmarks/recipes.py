@@ -6,7 +6,9 @@ Each recipe trains a GIN 5 x 300 on the same molecules for as many steps, from t
 **validation** scores alone, on published scaffold splits: frozen, a linear model on its vectors (the penalty
 is chosen by the same score, so it flatters, all alike); and fine-tuned by molft's plan. Test parts are not
 read, and the benchmarks' validation and test molecules are left out of the corpus. Rows go to
-data/results/recipes.csv; those that stand there are not measured again, nor are recipes trained twice.
+data/results/recipes.csv (measured before encoders had a molecule vector; those with one are in
+recipes_vector.csv, by ``--table``); those that stand there are not measured again, nor are recipes trained
+twice.
 """
 
 import argparse
@@ -114,6 +116,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--tune-epochs", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     for use in chosen.uses:
@@ -122,7 +125,7 @@ def main() -> None:
             store = pack(chosen.corpus, chosen.out, recipe.features, chosen.sample)
             for set_name in chosen.sets:
                 key: dict[str, object] = {"recipe": name, "set": set_name, "use": use}
-                if is_known(TABLE, key):
+                if is_known(chosen.table, key):
                     continue
                 encoder, steps = train(name, store, chosen.out, chosen.epochs)
                 parts, task_type = read_parts(set_name, recipe.features)
@@ -133,7 +136,7 @@ def main() -> None:
                 about = {"objectives": "+".join(recipe.objectives), "features": recipe.features}
                 facts = {"jk": recipe.jk, "molecule_steps": steps, "metric": PRIMARY[task_type]}
                 shown = "undefined" if valid is None else f"{valid:.4f}"
-                append_row(TABLE, FIELDS, {**key, **about, **facts, "valid": shown})
+                append_row(chosen.table, FIELDS, {**key, **about, **facts, "valid": shown})
 
 
 if __name__ == "__main__":
