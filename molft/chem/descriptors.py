@@ -7,7 +7,8 @@ of atoms, on stereo marks or on whether stereochemistry was assigned to the RDKi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,53 +88,62 @@ def describe(mols: Sequence[Chem.Mol]) -> NDArray[np.float32]:
     Source: Labute, J. Mol. Graph. Model. 18, 464 (2000); Wildman and Crippen, J. Chem. Inf. Comput. Sci.
     39, 868 (1999); MQN: Nguyen et al., ChemMedChem 4, 1803 (2009).
     """
-    values = np.zeros((len(mols), len(DESCRIPTORS)), np.float64)
     for row, mol in enumerate(mols):
         _require_sanitised(mol, row)
-        values[row] = _describe_one(mol)
-    finite = np.nan_to_num(values, nan=0.0, posinf=LARGEST, neginf=-LARGEST)
-    return np.clip(finite, -LARGEST, LARGEST).astype(np.float32)
-
-
-def _describe_one(mol: Chem.Mol) -> NDArray[np.float64]:
-    return np.concatenate(
-        (
-            _PROPERTIES.ComputeProperties(mol),
-            _crippen_blocks(mol),
-            _charge_surface(mol),
-            rdMolDescriptors.MQNs_(mol),
-        )
+    # What RDKit gives goes into arrays once for all molecules: one by one that takes half as long again.
+    parts = (
+        _rows(map(_PROPERTIES.ComputeProperties, mols), len(PROPERTIES)),
+        _crippen_blocks(mols),
+        _charge_surfaces(mols),
+        _rows(map(rdMolDescriptors.MQNs_, mols), MQN_COUNTS),
     )
+    values = np.nan_to_num(np.concatenate(parts, axis=1), nan=0.0, posinf=LARGEST, neginf=-LARGEST)
+    return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
 
 
-def _crippen_blocks(mol: Chem.Mol) -> NDArray[np.float64]:
+def _rows(found: Iterable[Iterable[float]], width: int) -> NDArray[np.float64]:
+    """As many numbers of each molecule, float64 [B, width]."""
+    return np.fromiter(chain.from_iterable(found), np.float64).reshape(-1, width)
+
+
+def _crippen_blocks(mols: Sequence[Chem.Mol]) -> NDArray[np.float64]:
     """Crippen log P and MR, then SlogP_VSA and SMR_VSA, from one pass over Crippen's atom types.
 
     RDKit's own functions match the 110 patterns twice (with hydrogens for the sums, without for the
     surfaces), which is half of the time of :func:`describe`; the atom types are the same in both.
+
+    Shapes: B molecules -> float64 [B, 2 + 12 + 10].
     """
-    types = np.array(rdMolDescriptors._CalcCrippenContribs(Chem.AddHs(mol))).reshape(-1, 2)
-    area = np.fromiter(rdMolDescriptors._CalcLabuteASAContribs(mol)[0], np.float64, mol.GetNumAtoms())
-    log_p, refractivity = types[: len(area)].T
-    return np.concatenate(
-        (
-            types.sum(axis=0),
-            np.bincount(np.searchsorted(SLOGP_EDGES, log_p, "right"), area, len(SLOGP_EDGES) + 1),
-            np.bincount(np.searchsorted(SMR_EDGES, refractivity, "right"), area, len(SMR_EDGES) + 1),
-        )
-    )
+    pairs = [rdMolDescriptors._CalcCrippenContribs(Chem.AddHs(mol)) for mol in mols]
+    types = _rows(chain.from_iterable(pairs), 2)
+    surfaces = (rdMolDescriptors._CalcLabuteASAContribs(mol)[0] for mol in mols)
+    areas = np.fromiter(chain.from_iterable(surfaces), np.float64)
+    atoms = np.array([len(found) for found in pairs], np.int64)
+    heavy = np.array([mol.GetNumAtoms() for mol in mols], np.int64)
+    owner = np.repeat(np.arange(len(mols)), atoms)
+    # Hydrogens stand behind the other atoms of their molecule and have no surface of their own.
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(atoms) - atoms, atoms)
+    own = place < np.repeat(heavy, atoms)
+
+    def spread(values: NDArray[np.float64], edges: tuple[float, ...]) -> NDArray[np.float64]:
+        width = len(edges) + 1
+        cells = owner[own] * width + np.searchsorted(edges, values[own], "right")
+        return np.bincount(cells, areas, len(mols) * width).reshape(-1, width).astype(np.float64)
+
+    log_p, refractivity = types.T
+    sums = [np.bincount(owner, values, len(mols)) for values in (log_p, refractivity)]
+    return np.column_stack((*sums, spread(log_p, SLOGP_EDGES), spread(refractivity, SMR_EDGES)))
 
 
-def _charge_surface(mol: Chem.Mol) -> NDArray[np.float64]:
+def _charge_surfaces(mols: Sequence[Chem.Mol]) -> NDArray[np.float64]:
     """PEOE_VSA, all zero where an atom's Gasteiger charge is NaN."""
-    surface = np.array(rdMolDescriptors.PEOE_VSA_(mol))
+    surfaces = _rows(map(rdMolDescriptors.PEOE_VSA_, mols), PEOE_BINS)
     # RDKit puts NaN charges in the last bin, so most molecules need no look at their atoms.
-    if (
-        surface[-1] > 0
-        and np.isnan([atom.GetDoubleProp("_GasteigerCharge") for atom in mol.GetAtoms()]).any()
-    ):
-        surface[:] = 0.0
-    return surface
+    for row in np.flatnonzero(surfaces[:, -1] > 0):
+        atoms = mols[int(row)].GetAtoms()
+        if np.isnan([atom.GetDoubleProp("_GasteigerCharge") for atom in atoms]).any():
+            surfaces[row] = 0.0
+    return surfaces
 
 
 def _require_sanitised(mol: Chem.Mol, row: int) -> None:
