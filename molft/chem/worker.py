@@ -24,7 +24,7 @@ from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from molft.errors import MolftError
 
@@ -42,12 +42,11 @@ _OUT_OF_MEMORY = 3
 # A run may take this many times as long by the clock as it may compute: a busy machine is not a bad molecule.
 _STARVED = 30
 
-_START = "import sys; sys.path[:] = {path!r}; {first}from molft.chem.worker import serve; serve({handle})"
+_START = (
+    "import sys; sys.path[:] = {path!r}; from molft.chem.worker import serve; serve({handle}, {timeout!r})"
+)
 # One thread per child: the children are the parallelism.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-# Children that wait for their work, see start_ahead.
-_ahead: list[_Process] = []
 
 
 class RowFunction(Protocol[Result_co]):
@@ -160,37 +159,6 @@ def _find_guilty(child: _Child[Any], block: Sequence[str], rows: Sequence[int]) 
     return guilty
 
 
-def start_ahead(workers: int, module: str) -> None:
-    """Start the children of a later :func:`map_blocks` now, so that they import ``module`` meanwhile.
-
-    Worth it where this process has long imports of its own to do. Who asks for fewer leaves the others
-    waiting until this process ends.
-    """
-    if os.name != "nt":
-        _ahead.extend(_launch(f"import {module}; ") for _ in range(workers))
-
-
-class _Process(NamedTuple):
-    """A running child, and our end of its pipe."""
-
-    process: subprocess.Popen[bytes]
-    pipe: Connection[Any, Any]
-
-
-def _launch(first: str = "") -> _Process:
-    ours, theirs = Pipe()
-    with theirs:
-        start = _START.format(path=sys.path, first=first, handle=theirs.fileno())
-        process = subprocess.Popen(  # noqa: S603  (our own interpreter and our own code)
-            [sys.executable, "-c", start],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            env=os.environ | _ONE_THREAD,
-        )
-    return _Process(process, ours)
-
-
 class _Child(Generic[Result]):
     """A child process that is started when it is first needed, and again after each death."""
 
@@ -215,12 +183,20 @@ class _Child(Generic[Result]):
         return result, ""
 
     def _start(self) -> Connection[Any, Any]:
-        with self._lock:
+        self._pipe, theirs = Pipe()
+        with theirs, self._lock:
             if self._closed:
                 raise MolftError("the worker processes were stopped")
-            self._process, self._pipe = _ahead.pop() if _ahead else _launch()
+            start = _START.format(path=sys.path, handle=theirs.fileno(), timeout=self._timeout_s)
+            self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and our own code)
+                [sys.executable, "-c", start],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=os.environ | _ONE_THREAD,
+            )
         try:
-            self._pipe.send((self._function, self._timeout_s))
+            self._pipe.send(self._function)
             error = self._pipe.recv()
         except (EOFError, ConnectionError):
             error = f"it ended at once ({self._bury()})"
@@ -243,7 +219,7 @@ class _Child(Generic[Result]):
                 self._process.wait()
 
 
-def serve(handle: int) -> None:
+def serve(handle: int, timeout_s: float) -> None:
     """Answer blocks until the parent is gone: what a child process does, and all it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for over in (signal.SIGPROF, signal.SIGALRM):
@@ -251,9 +227,7 @@ def serve(handle: int) -> None:
     _limit_memory()
     pipe: Connection[Any, Any] = Connection(handle)
     try:
-        function, timeout_s = pipe.recv()
-    except EOFError:
-        return  # the parent had no work for it
+        function = pipe.recv()
     except Exception:
         pipe.send(traceback.format_exc())
         return
