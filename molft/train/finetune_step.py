@@ -14,7 +14,7 @@ from molft.data.batch import Batch, make_batch
 from molft.model.lora import freeze_all_but_updates
 from molft.train.anchor import Weights, add_pull
 from molft.train.budget import Budget
-from molft.train.lean import Lean, bytes_of
+from molft.train.lean import Lean
 from molft.train.loop import CACHE_BYTES, PREDICTED, FrozenStates, freeze_states, predict
 from molft.train.losses import Loss
 from molft.train.precision import half_type
@@ -102,10 +102,8 @@ class Run:
             return
         task.network.train()
         task.network.encoder.dropout = task.plan.dropout
-        # Two averages of the optimiser, if there are none yet, and the best weights so far.
-        trained = bytes_of(p for p in task.network.parameters() if p.requires_grad)
         atoms = np.diff(task.train.graphs.atom_ptr)[rows]
-        lean.choose(lambda n: _learn(self, rows[:n]), atoms, trained * (1 if self.optimizer.state else 3))
+        lean.choose(lambda n: _learn(self, rows[:n]), atoms, self.optimizer)
 
     @torch.no_grad()
     def validate(self) -> float | None:

@@ -52,12 +52,17 @@ class Lean:
         """Whether torch's autocast is to be on, which stands for 16 bits elsewhere."""
         return self.choice.way.half and self.budget.device.type != "cpu"
 
-    def choose(self, work: Callable[[int], object], atoms: NDArray[np.integer], reserve: int) -> None:
+    def choose(
+        self, work: Callable[[int], object], atoms: NDArray[np.integer], optimizer: torch.optim.Optimizer
+    ) -> None:
         """Measure and choose a way.
 
         ``work(n)`` computes the gradients of the first n molecules of the heaviest batch there is, in one
-        part; ``atoms`` int [B] are those of its molecules. ``reserve`` bytes are kept free.
+        part; ``atoms`` int [B] are those of its molecules. Room is kept for a copy of what is trained (the
+        best weights, or a checkpoint), and for two averages of the ``optimizer`` if it has none yet.
         """
+        trained = _bytes_of(p for p in self.model.parameters() if p.requires_grad)
+        reserve = trained * (1 if optimizer.state else 3)
 
         def attempt(way: Way, number: int) -> None:
             self._use(Choice(way, 1, 0))
@@ -131,6 +136,6 @@ def heaviest_batch(batches: Iterable[NDArray[np.int64]], sizes: NDArray[np.integ
     return max(batches, key=lambda rows: int(sizes[rows].sum()))
 
 
-def bytes_of(parameters: Iterable[Tensor]) -> int:
+def _bytes_of(parameters: Iterable[Tensor]) -> int:
     """What they take in memory."""
     return sum(p.numel() * p.element_size() for p in parameters)

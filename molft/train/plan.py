@@ -178,9 +178,9 @@ def make_plan(
     if not pretrained and strategy not in ("auto", "full"):
         raise MolftError(f"strategy {strategy} needs a pre-trained encoder; with --encoder none use full")
     classes = task_type == "classification"
-    chosen, reason = (strategy, "as asked")
+    chosen, reason = strategy, "as asked"
     if strategy == "auto":
-        chosen, reason = _choose_strategy(pretrained, classes or labels < FEW)
+        chosen, reason = _choose_strategy(pretrained, head_first=classes or labels < FEW)
     probe, chosen_epochs = _choose_epochs(labels, chosen, epochs)
     # With few labels a training that goes on to its end has learned them by heart.
     judged = 0 if labels < FEW or chosen == "frozen" else (chosen_epochs - probe + 1) // 2
@@ -213,7 +213,7 @@ def make_plan(
     )
 
 
-def _choose_strategy(pretrained: bool, head_first: bool) -> tuple[str, str]:
+def _choose_strategy(pretrained: bool, *, head_first: bool) -> tuple[str, str]:
     if not pretrained:
         return "full", "no pre-trained encoder, so everything is trained from the start"
     if head_first:

@@ -34,7 +34,7 @@ from molft.train.checkpoint import (
 )
 from molft.train.encoders import new_encoder
 from molft.train.interruption import Interruption, catch_sigterm
-from molft.train.lean import Lean, bytes_of, heaviest_batch
+from molft.train.lean import Lean, heaviest_batch
 from molft.train.objectives.joint import Pretraining
 from molft.train.precision import choose_autocast, choose_half, may_halve
 from molft.train.prefetch import Prefetch
@@ -228,8 +228,7 @@ def _choose_way(run: _Run, lean: Lean) -> None:
         run.model.train()
         _learn(run, rows[:number], torch.Generator(run.device).manual_seed(0))
 
-    trained = bytes_of(run.model.parameters())
-    lean.choose(learn, sizes[rows], trained * (1 if run.optimizer.state else 3))
+    lean.choose(learn, sizes[rows], run.optimizer)
     held = data.held_out[:_REPORTED]
     found = lean.budget.most(sizes[held], lambda number: _score(run, [held[:number]]))
     run.reported = max(1, found.molecules)
