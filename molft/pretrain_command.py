@@ -39,11 +39,15 @@ Objectives = Annotated[
     str,
     typer.Option(
         help="Names and weights, as masking:1,context:0.5: masking, bonds, structure, edges, context, "
-        "infomax, contrastive, descriptors, fingerprints, labels."
+        "infomax, contrastive, descriptors, fingerprints, labels, distillation."
     ),
 ]
 Features = Annotated[str, typer.Option(help="Atom and bond codes: ogb or snap.")]
-Init = Annotated[Path | None, typer.Option(help="Encoder folder to start from.")]
+Init = Annotated[str | None, typer.Option(help="Encoder to start from: default, or a folder.")]
+Teacher = Annotated[
+    str | None,
+    typer.Option(help="Encoder to learn from, for the objective distillation: default, or a folder."),
+]
 Positive = Annotated[int, typer.Option(min=1)]
 Knowledge = Annotated[str, typer.Option(help="last, sum, max or concat: which layers make the vector.")]
 BatchSize = Annotated[int, typer.Option(min=2, help="Molecules of a step, in all.")]
@@ -71,6 +75,7 @@ def pretrain(
     context_mode: ContextMode = ContextMode.cbow,
     features: Features = "ogb",
     init: Init = None,
+    teacher: Teacher = None,
     layers: Positive = 5,
     width: Positive = 300,
     jk: Knowledge = "last",
@@ -128,7 +133,16 @@ def pretrain(
             workers=count_workers(workers),
         )
         begin = partial(pretrain_on_files, device=find_device(device), memory=count_bytes(memory))
-        begin(corpus, out, config, options, init=init, resume=resume, reporter=ConsoleReporter())
+        begin(
+            corpus,
+            out,
+            config,
+            options,
+            init=init,
+            teacher=teacher,
+            resume=resume,
+            reporter=ConsoleReporter(),
+        )
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from molft.chem.leakage import hold_out
 from molft.cli import app
 from molft.data.packed_corpus import open_corpus
 from molft.errors import MolftError
+from molft.files import sha256
 from molft.model.weights import load_encoder_files, save_encoder
 from molft.train.encoders import new_encoder
 from molft.use import corpus as module
@@ -49,7 +50,7 @@ def run(
     **changes: Any,  # noqa: ANN401
 ) -> list[str]:
     """Pre-train SMALL (with ``changes`` of it) on files; the lines that were told."""
-    named = {name: changes.pop(name) for name in ("init", "resume") if name in changes}
+    named = {name: changes.pop(name) for name in ("init", "teacher", "resume") if name in changes}
     listener = Listener()
     config = replace(SMALL, **changes)
     pretrain_on_files(paths, folder, config, options, **({"resume": False} | named), reporter=listener)
@@ -140,6 +141,15 @@ def test_a_second_stage_begins_from_the_first(smiles: Path, tmp_path: Path) -> N
         run([smiles], tmp_path / "run", resume=True)
 
 
+def test_the_card_of_a_student_names_its_teacher(smiles: Path, tmp_path: Path) -> None:
+    save_encoder(new_encoder("snap", layers=2, width=24, summary=8), tmp_path / "teacher", {})
+    changes = {"objectives": {"distillation": 1.0}, "teacher": tmp_path / "teacher"}
+    run([smiles], tmp_path / "run", **changes)
+    student, card = load_encoder_files(tmp_path / "run" / "encoder")
+    assert student.config.width == SMALL.width
+    assert card["options"]["teacher"] == sha256(tmp_path / "teacher" / "encoder.safetensors")
+
+
 @pytest.mark.parametrize(
     ("options", "changes", "message"),
     [
@@ -153,6 +163,8 @@ def test_a_second_stage_begins_from_the_first(smiles: Path, tmp_path: Path) -> N
         ),
         (replace(OPTIONS, features="mfp"), {}, "feature scheme 'mfp' is unknown"),
         (OPTIONS, {"init": Path("nowhere")}, "nowhere"),
+        (OPTIONS, {"objectives": {"distillation": 1.0}}, "an encoder to learn from"),
+        (OPTIONS, {"teacher": "default"}, "an encoder to learn from"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

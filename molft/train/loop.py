@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from molft.chem.graphs import Graphs
-from molft.data.batch import make_batch
+from molft.data.batch import Batch, make_batch
 from molft.model.config import EncoderConfig
 from molft.model.encoder import Encoder
 from molft.model.inference import (
@@ -56,15 +56,22 @@ def predict_each(
         batch = make_batch(graphs.take(rows))
         found: dict[EncoderConfig, Surroundings] = {}
         for network, reader, part in zip(networks, readers, parts, strict=True):
-            if reader is None:
-                outputs = network(batch.to(next(network.parameters()).device))
-            else:
-                if reader.config not in found:
-                    found[reader.config] = find_surroundings(batch, reader.config)
-                pooled = read_molecules(reader, found[reader.config], cast(Sum, network.pool))
-                outputs = network.head(network.describe(pooled))
-            part.append(outputs.cpu().numpy())
+            part.append(run_batch(network, reader, batch, found).cpu().numpy())
     return [np.concatenate(part) for part in parts]
+
+
+def run_batch(
+    network: Network, reader: FoldedEncoder | None, batch: Batch, found: dict[EncoderConfig, Surroundings]
+) -> Tensor:
+    """Outputs of a network, of its folded encoder if it has one; ``found`` keeps what others can share."""
+    if reader is None:
+        out: Tensor = network(batch.to(next(network.parameters()).device))
+        return out
+    if reader.config not in found:
+        found[reader.config] = find_surroundings(batch, reader.config)
+    pooled = read_molecules(reader, found[reader.config], cast(Sum, network.pool))
+    out = network.head(network.describe(pooled))
+    return out
 
 
 def fold_each(networks: Sequence[Network], half: bool = False) -> list[FoldedEncoder | None]:

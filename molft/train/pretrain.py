@@ -23,6 +23,7 @@ from molft.data.packed_corpus import open_corpus
 from molft.errors import MolftError
 from molft.files import sha256
 from molft.model.encoder import Encoder
+from molft.model.network import vector_width
 from molft.train.budget import Budget
 from molft.train.checkpoint import (
     load_checkpoint,
@@ -35,6 +36,7 @@ from molft.train.checkpoint import (
 from molft.train.encoders import new_encoder
 from molft.train.interruption import Interruption, catch_sigterm
 from molft.train.lean import Lean, heaviest_batch
+from molft.train.objectives.distillation import Teacher, make_teacher
 from molft.train.objectives.joint import Pretraining
 from molft.train.precision import choose_autocast, choose_half, may_halve
 from molft.train.prefetch import Prefetch
@@ -110,6 +112,7 @@ def pretrain(
     config: PretrainConfig,
     *,
     init: Encoder | None = None,
+    teacher: Encoder | None = None,
     resume: bool = False,
     checkpoint_every_s: float = 120.0,
     report_every: int = 100,
@@ -120,15 +123,16 @@ def pretrain(
 ) -> Encoder:
     """Train on the store and return the encoder; ``directory`` receives checkpoint and ``metrics.jsonl``.
 
-    ``init`` is an encoder to start from (it may be changed). A finished or begun run in ``directory`` is
-    refused unless ``resume``; then it continues. Asked to stop (SIGTERM), the run saves and raises
-    :class:`MolftError`. Within a ``budget`` steps are computed as :mod:`molft.train.ways` says; parts that
-    takes are entered into the checkpoint's options, and a run that goes on within a budget starts from them.
+    ``init`` is an encoder to start from (it may be changed), ``teacher`` the one that a distillation learns
+    from. A finished or begun run in ``directory`` is refused unless ``resume``; then it continues. Asked to
+    stop (SIGTERM), the run saves and raises :class:`MolftError`. Within a ``budget`` steps are computed as
+    :mod:`molft.train.ways` says; parts that takes are entered into the checkpoint's options, and a run that
+    goes on within a budget starts from them.
     """
     data = divide(open_corpus(store), config.objectives, config.seed)
     if config.parts % processes.size:
         raise MolftError(f"{config.parts} part(s) of a step can't be shared by {processes.size} processes")
-    model = _build(data, config, init).to(device)
+    model = _build(data, config, init, _ask_teacher(teacher, data, config, device)).to(device)
     for module in model.modules():
         if isinstance(module, Encoder):
             module.bf16 = choose_half(config.precision, device, config.conv)
@@ -154,19 +158,35 @@ def pretrain(
     return model.encoder
 
 
-def _build(data: PretrainData, config: PretrainConfig, init: Encoder | None) -> Pretraining:
+def _build(
+    data: PretrainData, config: PretrainConfig, init: Encoder | None, teacher: tuple[Teacher, int] | None
+) -> Pretraining:
     scheme = data.corpus.scheme.name
     torch.manual_seed(config.seed)
     encoder = init or new_encoder(
         scheme, conv=config.conv, layers=config.layers, width=config.width, jk=config.jk
     )
-    if encoder.config.scheme != scheme:
-        raise MolftError(
-            f"the encoder to start from reads {encoder.config.scheme!r} features, the corpus has {scheme!r}; "
-            f"pack it with --features {encoder.config.scheme}"
-        )
+    _check_features(encoder, data, "the encoder to start from")
     centre, scale = data.descriptor_scale()
-    return Pretraining(encoder, config, centre, scale, data.label_scale())
+    return Pretraining(encoder, config, centre, scale, data.label_scale(), teacher)
+
+
+def _ask_teacher(
+    encoder: Encoder | None, data: PretrainData, config: PretrainConfig, device: torch.device
+) -> tuple[Teacher, int] | None:
+    if encoder is None:
+        return None
+    _check_features(encoder, data, "the encoder to learn from")
+    half = choose_half(config.precision, device, encoder.config.conv)
+    return make_teacher(encoder.to(device), half), vector_width(encoder.config)
+
+
+def _check_features(encoder: Encoder, data: PretrainData, what: str) -> None:
+    reads, scheme = encoder.config.scheme, data.corpus.scheme.name
+    if reads != scheme:
+        raise MolftError(
+            f"{what} reads {reads!r} features, the corpus has {scheme!r}; pack it with --features {reads}"
+        )
 
 
 def _restore(run: _Run, resume: bool) -> int:

@@ -11,9 +11,9 @@ from molft.train.precision import check_precision
 
 OBJECTIVES = (
     *("masking", "descriptors", "fingerprints"),
-    *("bonds", "structure", "edges", "infomax", "context", "contrastive", "labels"),
+    *("bonds", "structure", "edges", "infomax", "context", "contrastive", "labels", "distillation"),
 )
-MOLECULES = ("descriptors", "fingerprints", "labels")
+MOLECULES = ("descriptors", "fingerprints", "labels", "distillation")
 """Objectives that are read from the encoder's summary of a molecule."""
 
 
@@ -28,7 +28,7 @@ class PretrainConfig:
     precision: "bf16" computes layers in 16 bits; "auto" does so on CUDA and on CPUs with units for it.
     summary: width of the molecule vector that the objectives of whole molecules read; without any of these
         the encoder has none.
-    init: sha256 of the encoder to start from, or "".
+    init: sha256 of the encoder to start from, or ""; teacher: of that to learn from by distillation.
     """
 
     objectives: Mapping[str, float]
@@ -46,6 +46,7 @@ class PretrainConfig:
     summary: int = 512
     precision: str = "auto"
     init: str = ""
+    teacher: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:

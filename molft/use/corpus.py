@@ -29,6 +29,7 @@ from molft.train.pretrain import REPORTS, pretrain
 from molft.train.pretrain_config import PretrainConfig
 from molft.train.pretrain_data import target_arrays
 from molft.train.processes import Processes, join_processes, leave_processes
+from molft.use.encoders import encoder_folder
 from molft.use.options import Reporter, Silent
 from molft.use.training_curves import plot_reports
 
@@ -62,7 +63,8 @@ def pretrain_on_files(
     config: PretrainConfig,
     options: CorpusOptions,
     *,
-    init: Path | None = None,
+    init: str | Path | None = None,
+    teacher: str | Path | None = None,
     device: str = "cpu",
     memory: int | None = None,
     resume: bool,
@@ -70,11 +72,12 @@ def pretrain_on_files(
 ) -> None:
     """Pack the files (once), pre-train, and write the encoder to ``directory/encoder``.
 
-    ``config.parts`` counts for each process; ``init`` is an encoder folder to start from. An interrupted run
-    continues with ``resume``; the packed store is reused as it is. ``memory`` is what training may hold, in
-    bytes (:mod:`molft.train.ways`); None: as much as it takes.
+    ``config.parts`` counts for each process; ``init`` is an encoder to start from and ``teacher`` one to
+    learn from, each ``default`` or a folder. An interrupted run continues with ``resume``; the packed store
+    is reused as it is. ``memory`` is what training may hold, in bytes (:mod:`molft.train.ways`); None: as
+    much as it takes.
     """
-    _check(paths, config, options)
+    _check(paths, config, options, teacher)
     processes, own = join_processes(device)
     if processes.rank:
         reporter = Silent()
@@ -85,18 +88,25 @@ def pretrain_on_files(
         processes.wait()
         config = replace(config, parts=config.parts * processes.size)
         encoder, config = _begin_from(init, config)
+        taught, config = _learn_from(teacher, config)
         budget = None if memory is None else Budget(memory, own, reporter.line)
-        _train(directory, config, encoder, own, processes, budget, resume, reporter)
+        _train(directory, config, (encoder, taught), own, processes, budget, resume, reporter)
     finally:
         leave_processes()
 
 
-def _check(paths: Sequence[Path], config: PretrainConfig, options: CorpusOptions) -> None:
+def _check(
+    paths: Sequence[Path], config: PretrainConfig, options: CorpusOptions, teacher: str | Path | None
+) -> None:
     for path in [*paths, *options.labels]:
         if not path.exists():
             raise MolftError(f"{path}: there is no such file")
     if ("labels" in config.objectives) != bool(options.labels):
         raise MolftError("the objective 'labels' and a table of labels (--labels) need each other")
+    if ("distillation" in config.objectives) != (teacher is not None):
+        raise MolftError(
+            "the objective 'distillation' and an encoder to learn from (--teacher) need each other"
+        )
 
 
 def _prepare_folder(directory: Path, resume: bool) -> None:
@@ -105,26 +115,36 @@ def _prepare_folder(directory: Path, resume: bool) -> None:
     directory.mkdir(parents=True, exist_ok=True)
 
 
-def _begin_from(init: Path | None, config: PretrainConfig) -> tuple[Encoder | None, PretrainConfig]:
+def _begin_from(init: str | Path | None, config: PretrainConfig) -> tuple[Encoder | None, PretrainConfig]:
     """The encoder to start from, and the options with its shape; without one, the options as they are."""
     if init is None:
         return None, config
-    encoder, _ = load_encoder_files(init)
+    folder = encoder_folder(init)
+    encoder, _ = load_encoder_files(folder)
     shape = encoder.config
     config = replace(config, conv=shape.conv, layers=shape.layers, width=shape.width, jk=shape.jk)
-    return encoder, replace(config, init=sha256(init / WEIGHTS))
+    return encoder, replace(config, init=sha256(folder / WEIGHTS))
+
+
+def _learn_from(teacher: str | Path | None, config: PretrainConfig) -> tuple[Encoder | None, PretrainConfig]:
+    """The encoder to learn from, and the options with its hash."""
+    if teacher is None:
+        return None, config
+    folder = encoder_folder(teacher)
+    return load_encoder_files(folder)[0], replace(config, teacher=sha256(folder / WEIGHTS))
 
 
 def _train(
     directory: Path,
     config: PretrainConfig,
-    init: Encoder | None,
+    others: tuple[Encoder | None, Encoder | None],
     device: torch.device,
     processes: Processes,
     budget: Budget | None,
     resume: bool,
     reporter: Reporter,
 ) -> None:
+    """Train; ``others`` are the encoders to start from and to learn from."""
     started = time.monotonic()
 
     def tell(facts: dict[str, float]) -> None:
@@ -139,7 +159,8 @@ def _train(
             directory / "store",
             directory,
             config,
-            init=init,
+            init=others[0],
+            teacher=others[1],
             resume=resume,
             on_report=tell,
             device=device,

@@ -16,6 +16,7 @@ from molft.train.objectives.bonds import MaskedBonds, touching
 from molft.train.objectives.context import CONTEXT_LAYERS, ContextPrediction
 from molft.train.objectives.contrastive import Contrastive
 from molft.train.objectives.descriptors import DescriptorValues
+from molft.train.objectives.distillation import Distillation, Teacher
 from molft.train.objectives.edges import predict_edges
 from molft.train.objectives.fingerprints import FingerprintBits
 from molft.train.objectives.infomax import Infomax
@@ -41,8 +42,11 @@ class Pretraining(nn.Module):
         centre: Tensor | None = None,
         scale: Tensor | None = None,
         labels: tuple[Tensor, Tensor, bool] | None = None,
+        teacher: tuple[Teacher, int] | None = None,
     ) -> None:
         """``centre`` and ``scale`` [D] belong to the descriptors; ``labels`` comes from ``label_scale``.
+
+        The ``teacher`` of a distillation comes with the width of its vectors.
 
         For objectives of whole molecules an encoder without a summary is given one.
         """
@@ -68,6 +72,9 @@ class Pretraining(nn.Module):
             self.fingerprints = FingerprintBits(vector)
         if "labels" in wanted and labels is not None:
             self.labels = SupervisedLabels(vector, *labels)
+        if "distillation" in wanted and teacher is not None:
+            self.teach, size = teacher
+            self.distillation = Distillation(vector, size)
         if "contrastive" in wanted:
             self.contrastive = Contrastive(width, scheme.mask_atom)
         if "context" in wanted:
@@ -146,6 +153,8 @@ class Pretraining(nn.Module):
             out["descriptors"] = self.descriptors(summary, targets["descriptors"])
         if "fingerprints" in self.config.objectives:
             out["fingerprints"] = self.fingerprints(summary, targets["bits"])
+        if "distillation" in self.config.objectives:
+            out["distillation"] = self.distillation(summary, self.teach(batch))
         if "labels" in self.config.objectives:
             out["labels"] = self.labels(summary, targets["labels"])
         return out
