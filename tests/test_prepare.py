@@ -1,6 +1,7 @@
 """Blocks of SMILES: every row ends in one place, and how a molecule is written doesn't matter."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from molft.chem import prepare as module
 from molft.chem.descriptors import describe, fingerprint_counts
 from molft.chem.graphs import Graphs
 from molft.chem.prepare import Recipe, prepare
-from molft.chem.smiles import Limits
+from molft.chem.smiles import Limits, parse_all
+from molft.chem.standardize import standardize
 from molft.errors import MolftError, Rejected
 from tests.packed import assert_same, read
 
@@ -82,13 +84,13 @@ def test_a_block_without_a_good_row(smiles: list[str]) -> None:
 
 def test_lost_rows_are_rejected_without_being_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    parse_all = module.parse_all
+    parse_each = module.parse_each
 
-    def watch(smiles: list[str], limits: Limits) -> list:
+    def watch(smiles: list[str], limits: Limits) -> Iterator[Chem.Mol | Rejected]:
         seen.extend(smiles)
-        return parse_all(smiles, limits)
+        return parse_each(smiles, limits)
 
-    monkeypatch.setattr(module, "parse_all", watch)
+    monkeypatch.setattr(module, "parse_each", watch)
     block = prepare(["CCO", "CCN", "xyz", "CCC"], Recipe(keys=True), lost={3: "timeout", 1: "crashed"})
     assert "CCN" not in seen and "CCC" not in seen
     assert block.keys == ["CCO"]
@@ -138,8 +140,7 @@ def test_every_row_ends_in_one_place(smiles: list[str], lost: dict[int, str]) ->
 def test_stereo_codes_do_not_depend_on_how_the_molecule_is_written(scheme: str, ways: list[str]) -> None:
     block = prepare(ways, Recipe(scheme=scheme))
     assert block.rejected == []
-    for row in range(1, len(ways)):
-        assert_same(block.graphs.take([row]), block.graphs.take([0]))
+    assert unordered(block.graphs) == unordered(block.graphs.take([0] * len(ways)))
 
 
 @pytest.mark.parametrize(
@@ -190,4 +191,44 @@ def test_rewritten_drugs_have_the_same_codes_and_keys(scheme: str, real_data: Pa
     assert unordered(left.graphs) == unordered(right.graphs)
     marked = [k for k, row in enumerate(left.index) if any(mark in smiles[row] for mark in "@/\\")]
     assert len(marked) > 200
-    assert_same(left.graphs.take(marked), right.graphs.take(marked))
+
+
+def test_stereo_codes_are_those_of_the_canonical_smiles_read_anew(real_data: Path) -> None:
+    frame = pd.read_csv(real_data / "library" / "broad_repurposing_library_6111.csv")
+    smiles = [text for text in frame["smiles"] if "@" in text or "/" in text][::3]
+    rng = random.Random(0)
+    block = prepare([rewrite(text, rng) for text in smiles], Recipe(keys=True))
+    again = prepare(block.keys, Recipe(standardize=False))
+    assert len(block.keys) > 600
+    assert unordered(block.graphs) == unordered(again.graphs)
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        *(
+            "C[Si](C)(C)C",
+            "[2H]C",
+            "OB(O)c1ccccc1",
+            "b1ccccc1",
+            "*CC",
+            "C1.C1",
+            "C[NH3+]",
+            "[O-]C",
+            "CC.O",
+            "[Se]",
+        ),
+        *("[H][H]", "C[Mg]Br", "[C-]#[O+]", "[nH+]1ccccc1"),
+    ],
+)
+def test_what_may_have_another_standard_form_is_looked_at(smiles: str) -> None:
+    assert module._TO_STANDARDIZE.search(smiles)
+
+
+def test_what_is_not_looked_at_is_standard(real_data: Path) -> None:
+    smiles = pd.read_csv(real_data / "library" / "broad_repurposing_library_6111.csv")["smiles"]
+    smiles = [*smiles, "Brc1ccccc1-c1cc[nH]c1", "C[C@@H](F)Cl", "C[C@](F)(Cl)Br", "S1C=CC=C1", "ICP", "N#N"]
+    passed = [text for text in smiles if not module._TO_STANDARDIZE.search(text)]
+    assert len(passed) > 4000
+    for mol in parse_all(passed):
+        assert isinstance(mol, Rejected) or standardize(mol) is mol

@@ -9,7 +9,7 @@ from rdkit import Chem, RDConfig, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from molft.chem.smiles import parse
-from molft.chem.standardize import canonical_key, standardize
+from molft.chem.standardize import canonical_key, standardize, tag_canonically
 
 
 def read(smiles: str) -> Chem.Mol:
@@ -220,3 +220,24 @@ def test_the_worst_legal_molecules_come_back_neutral_and_whole(smiles: str) -> N
     assert isinstance(standard, Chem.Mol)
     assert len(Chem.GetMolFrags(standard)) == 1
     assert key(canonical_key(standard)) == canonical_key(standard)
+
+
+@pytest.mark.parametrize(
+    "smiles", ["C[C@H](N)C(=O)O", "O[C@H]1CCCC[C@@H]1C", "C[S@](=O)CC", "N[C@]12CC[C@H](C1)OC2"]
+)
+def test_chiral_tags_are_those_of_reading_the_canonical_smiles(smiles: str) -> None:
+    canonical = Chem.MolToSmiles(read(smiles))
+    expected = sorted(str(atom.GetChiralTag()) for atom in read(canonical).GetAtoms())
+    ways = {Chem.MolToSmiles(read(smiles), rootedAtAtom=root) for root in range(read(smiles).GetNumAtoms())}
+    assert len(ways) > 3
+    for text in sorted({*ways, canonical}):
+        mol = read(text)
+        before = [atom.GetChiralTag() for atom in mol.GetAtoms()]
+        tagged = tag_canonically(mol, text)
+        assert Chem.MolToSmiles(mol) == canonical, text
+        assert [atom.GetChiralTag() for atom in mol.GetAtoms()] == before
+        assert [atom.GetSymbol() for atom in tagged.GetAtoms()] == [
+            atom.GetSymbol() for atom in mol.GetAtoms()
+        ]
+        assert sorted(str(atom.GetChiralTag()) for atom in tagged.GetAtoms()) == expected
+        assert (tagged is mol) == (text == canonical)

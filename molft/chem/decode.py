@@ -75,9 +75,14 @@ class Decoded(NamedTuple):
     understood: NDArray[np.bool_]
 
 
-def decode(mols: Sequence[Chem.Mol]) -> Decoded:
-    """All atoms and bonds of ``mols``, in RDKit's order."""
-    records = [mol.ToBinary(_PROPERTIES) for mol in mols]
+def write_record(mol: Chem.Mol) -> bytes:
+    """The binary form of a molecule; ``Chem.Mol`` of it is the molecule again, without its properties."""
+    record: bytes = mol.ToBinary(_PROPERTIES)
+    return record
+
+
+def decode(records: Sequence[bytes]) -> Decoded:
+    """All atoms and bonds of some molecules (:func:`write_record`), in RDKit's order."""
     start = pointers(np.fromiter(map(len, records), np.int64, len(records)))
     # Padding, so that reading past the end of a record that is not understood stays inside the buffer.
     buffer = np.frombuffer(b"".join([*records, bytes(64)]), np.uint8)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from molft.chem.decode import Atoms, Bonds, Decoded, decode
+from molft.chem.decode import Atoms, Bonds, Decoded, decode, write_record
 from molft.chem.graphs import Graphs
 from molft.errors import MolftError, Rejected
 
@@ -67,15 +67,22 @@ def featurize(mols: Sequence[Chem.Mol], scheme: Scheme) -> tuple[Graphs, NDArray
     Returns the packed graphs, the position in ``mols`` of each (int64 [B], rising), and one
     :class:`Rejected` (stage ``features``) for each of the others.
     """
-    if not mols:
+    return featurize_records([write_record(mol) for mol in mols], scheme)
+
+
+def featurize_records(
+    records: Sequence[bytes], scheme: Scheme
+) -> tuple[Graphs, NDArray[np.int64], list[Rejected]]:
+    """:func:`featurize` from the molecules' binary forms (:func:`molft.chem.decode.write_record`)."""
+    if not records:
         return Graphs.empty(len(scheme.atom_sizes), len(scheme.bond_sizes)), np.zeros(0, np.int64), []
-    block = decode(mols)
+    block = decode(records)
     atoms, bonds = _CODES[scheme.name](block)
     graphs = Graphs(atoms, bonds, block.bonds.ends, block.atom_ptr, block.bond_ptr)
     faulty = _owners_of_bad(graphs)
     if not faulty.any() and block.understood.all():
-        return graphs, np.arange(len(mols), dtype=np.int64), []
-    return _finish_slowly(mols, scheme, graphs, block.understood & ~faulty)
+        return graphs, np.arange(len(records), dtype=np.int64), []
+    return _finish_slowly(records, scheme, graphs, block.understood & ~faulty)
 
 
 def _owners_of_bad(graphs: Graphs) -> NDArray[np.bool_]:
@@ -88,12 +95,12 @@ def _owners_of_bad(graphs: Graphs) -> NDArray[np.bool_]:
 
 
 def _finish_slowly(
-    mols: Sequence[Chem.Mol], scheme: Scheme, fast: Graphs, done: NDArray[np.bool_]
+    records: Sequence[bytes], scheme: Scheme, fast: Graphs, done: NDArray[np.bool_]
 ) -> tuple[Graphs, NDArray[np.int64], list[Rejected]]:
     """Give what the fast path left over to the slow one, and put everything back in order."""
     parts, index, rejected = [fast.take(np.flatnonzero(done))], [np.flatnonzero(done)], []
     for i in np.flatnonzero(~done):
-        one = featurize_slowly(mols[int(i)], scheme, int(i))
+        one = featurize_slowly(Chem.Mol(records[int(i)]), scheme, int(i))
         if isinstance(one, Rejected):
             rejected.append(one)
         else:

@@ -6,6 +6,7 @@ among the accepted molecules or among the rejected ones, with its row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from molft.chem.decode import write_record
 from molft.chem.descriptors import describe, fingerprint_counts
-from molft.chem.features import featurize, find_scheme
+from molft.chem.features import SNAP, featurize_records, find_scheme
 from molft.chem.graphs import Graphs
-from molft.chem.smiles import Limits, parse_all
-from molft.chem.standardize import canonical_key, standardize
+from molft.chem.smiles import Limits, parse_each
+from molft.chem.standardize import canonical_key, standardize, tag_canonically
 from molft.errors import Rejected
 
 
@@ -62,6 +64,10 @@ class Block:
     descriptors: NDArray[np.float32] | None
 
 
+# All else is one fragment of common elements without charges, whose standard form is itself: outside brackets
+# are no charges and no elements but the ten that SMILES knows by a letter or two.
+_TO_STANDARDIZE = re.compile(r"[.*]|[Bb](?!r)|\[(?!nH\]|C@@?H?\])")
+
 _LOST = {
     "crashed": "reading this molecule ended the process",
     "timeout": "reading this molecule took too long",
@@ -76,8 +82,9 @@ def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int,
     """
     lost = lost or {}
     rejected = [Rejected(row, stage, _LOST[stage]) for row, stage in lost.items()]
-    rows, mols, notes = [], [], {}
-    parsed = parse_all([text if row not in lost else "" for row, text in enumerate(smiles)], recipe.limits)
+    scheme, notes = find_scheme(recipe.scheme), dict[int, str]()
+    rows, records, mols = list[int](), list[bytes](), list[Chem.Mol]()
+    parsed = parse_each([text if row not in lost else "" for row, text in enumerate(smiles)], recipe.limits)
     for row, mol in enumerate(parsed):
         if row in lost:
             continue
@@ -85,14 +92,18 @@ def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int,
             rejected.append(mol)
             continue
         if recipe.standardize:
-            mol, note = _standardize(mol, smiles[row])
+            mol, record, note = _standardize(mol, smiles[row], scheme is SNAP)
             if note:
                 notes[row] = note
+        else:
+            record = write_record(mol)
         rows.append(row)
-        mols.append(mol)
-    graphs, kept, refused = featurize(mols, find_scheme(recipe.scheme))
+        records.append(record)
+        if recipe.keys or recipe.fingerprints or recipe.forest:
+            mols.append(mol)
+    graphs, kept, refused = featurize_records(records, scheme)
     rejected += [r._replace(row=rows[r.row]) for r in refused]
-    mols = [mols[i] for i in kept]
+    mols = [mols[i] for i in kept] if mols else []
     return Block(
         graphs=graphs,
         index=np.asarray(rows, np.int64)[kept],
@@ -104,14 +115,19 @@ def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int,
     )
 
 
-def _standardize(mol: Chem.Mol, text: str) -> tuple[Chem.Mol, str]:
-    """The standard form and "", or the molecule as it is and why it was left so."""
-    clean = standardize(mol)
+def _standardize(mol: Chem.Mol, text: str, directions: bool) -> tuple[Chem.Mol, bytes, str]:
+    """The standard form, its record, and ""; or the molecule as it is and why it was left so.
+
+    Chiral tags and bond directions depend on the order in which the atoms were written. In the record they
+    are those of RDKit's canonical order, so that a molecule always gets the same codes; bond directions
+    (which only the codes of ``snap`` know) if asked.
+    """
+    clean = standardize(mol) if _TO_STANDARDIZE.search(text) else mol
     note = clean if isinstance(clean, str) else ""
     clean = mol if note else clean
-    if not any(mark in text for mark in "@/\\"):
-        return clean, note
-    # Chiral tags and bond directions depend on the order in which the atoms were written;
-    # in RDKit's canonical order the same molecule always gets the same codes.
-    canonical = Chem.MolFromSmiles(Chem.MolToSmiles(clean))
-    return (canonical, note) if canonical is not None else (clean, "its canonical SMILES can't be read")
+    if directions and ("/" in text or "\\" in text):
+        canonical = Chem.MolFromSmiles(Chem.MolToSmiles(clean))
+        if canonical is None:
+            return clean, write_record(clean), "its canonical SMILES can't be read"
+        return canonical, write_record(canonical), note
+    return clean, write_record(tag_canonically(clean, text) if "@" in text else clean), note

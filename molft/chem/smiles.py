@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rdkit import Chem, rdBase
@@ -57,16 +57,22 @@ def parse(smiles: str, row: int = 0, limits: Limits = LIMITS) -> Chem.Mol | Reje
 
 
 def parse_all(smiles: Sequence[str], limits: Limits = LIMITS) -> list[Chem.Mol | Rejected]:
-    """:func:`parse` for many strings; ``row`` is the position in ``smiles``.
+    """:func:`parse` for many strings; ``row`` is the position in ``smiles``."""
+    return list(parse_each(smiles, limits))
 
-    Meanwhile Python's cyclic garbage collector rests: molecules hold no cycles, and going through
-    thousands of them again and again makes parsing a third slower.
+
+def parse_each(smiles: Iterable[str], limits: Limits = LIMITS) -> Iterator[Chem.Mol | Rejected]:
+    """:func:`parse_all`, one by one: who lets go of a molecule before the next works in a warm cache.
+
+    Until the last is taken RDKit is silent and Python's cyclic garbage collector rests: molecules hold no
+    cycles, and going through thousands of them again and again makes parsing a third slower.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
         with rdBase.BlockLogs():
-            return [_parse(text, row, limits) for row, text in enumerate(smiles)]
+            for row, text in enumerate(smiles):
+                yield _parse(text, row, limits)
     finally:
         if collecting:
             gc.enable()

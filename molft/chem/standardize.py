@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from rdkit import Chem, rdBase
+from rdkit.Chem import rdqueries
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 # Stored with every model; any change in what standardize() returns needs a new name.
@@ -46,6 +47,14 @@ def _prefer_organic() -> rdMolStandardize.CleanupParameters:
     return parameters
 
 
+def _as_written() -> Chem.SmilesParserParams:
+    parameters = Chem.SmilesParserParams()
+    parameters.sanitize = parameters.removeHs = False
+    return parameters
+
+
+_AS_WRITTEN = _as_written()
+_TAGGED = rdqueries.HasChiralTagQueryAtom()
 _LARGEST = rdMolStandardize.LargestFragmentChooser(_prefer_organic())
 _UNCHARGER = rdMolStandardize.Uncharger()
 
@@ -96,6 +105,26 @@ def _neutralise(mol: Chem.Mol) -> Chem.Mol | str:
             return "no neutral form"
         Chem.AssignStereochemistry(neutral, cleanIt=True, force=True)
     return neutral
+
+
+def tag_canonically(mol: Chem.Mol, written: str = "") -> Chem.Mol:
+    """The molecule with the chiral tags that reading its canonical SMILES gives, its atoms in their order.
+
+    A tag says how the neighbours turn in the order in which the atoms were written, so one molecule has many.
+    Reading the canonical SMILES without sanitising it is enough to know them: a fifth of the time. ``mol``
+    isn't changed; read from canonical SMILES (``written`` is what it was read from) it is returned itself.
+    """
+    canonical = Chem.MolToSmiles(mol)
+    if canonical == written:
+        return mol
+    raw = Chem.MolFromSmiles(canonical, _AS_WRITTEN)
+    order = mol.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]
+    tagged = Chem.Mol(mol)
+    for atom in tagged.GetAtomsMatchingQuery(_TAGGED):
+        atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    for atom in raw.GetAtomsMatchingQuery(_TAGGED):
+        tagged.GetAtomWithIdx(order[atom.GetIdx()]).SetChiralTag(atom.GetChiralTag())
+    return tagged
 
 
 def canonical_key(mol: Chem.Mol) -> str:
