@@ -55,10 +55,15 @@ def test_rings_of_different_size_are_one_environment_as_for_the_network() -> Non
 
 def test_the_first_atom_stands_for_its_group() -> None:
     groups = group_atoms(torch.tensor([7, -3, 7, 7, -3]))
-    assert groups.members.tolist() == [1, 0, 1, 1, 0]
-    assert groups.atoms.tolist() == [1, 0]
-    assert groups.counts.tolist() == [2, 3]
-    assert groups.expand(torch.tensor([[1.0], [2.0]])).flatten().tolist() == [2, 1, 2, 2, 1]
+    assert groups.members.tolist() == [0, 1, 0, 0, 1]
+    assert groups.atoms.tolist() == [0, 1]
+    assert groups.counts.tolist() == [3, 2]
+    assert groups.expand(torch.tensor([[1.0], [2.0]])).flatten().tolist() == [1, 2, 1, 1, 2]
+
+
+def test_no_atom_makes_no_group() -> None:
+    groups = group_atoms(torch.zeros(0, dtype=torch.int64))
+    assert (len(groups.members), len(groups.atoms), len(groups.counts)) == (0, 0, 0)
 
 
 def test_scrambling_loses_nothing_and_spreads_bits() -> None:

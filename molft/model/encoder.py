@@ -147,7 +147,7 @@ class Encoder(nn.Module):
         rows = stacked_rows(batch.atoms, self.config.atom_sizes, "atom")
         colours, bonds = colour_rows(rows), colour_rows(topology.rows)
         before = group_atoms(colours)
-        states = F.embedding_bag(rows[before.atoms], self.atom_table(), mode="sum")
+        states = F.embedding_bag(rows.index_select(0, before.atoms), self.atom_table(), mode="sum")
         out = self._add([], before.expand(states))
         for layer in range(self.config.layers):
             colours = refine(colours, bonds, topology)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -25,9 +27,9 @@ _SECOND = 0x94D049BB133111EB - 2**64
 
 @dataclass(frozen=True, eq=False)
 class Environments:
-    """Atoms grouped by environment.
+    """Atoms grouped by environment, numbered as they first appear: what lies together stays together.
 
-    Shapes: members int64 [N] environment of each atom; atoms int64 [U] one atom of each environment; counts
+    Shapes: members int64 [N] environment of each atom; atoms int64 [U] the first atom of each, rising; counts
     int64 [U] atoms of each environment.
     """
 
@@ -48,10 +50,10 @@ def scramble(numbers: Tensor) -> Tensor:
 
     Shapes: int64 in and out, any shape.
     """
-    numbers = (numbers + _STEP) * _FIRST
-    numbers = (numbers ^ (numbers >> 30)) * _SECOND
-    numbers = (numbers ^ (numbers >> 27)) * _FIRST
-    return numbers ^ (numbers >> 31)
+    out = (numbers + _STEP).mul_(_FIRST)
+    out.bitwise_xor_(out >> 30).mul_(_SECOND)
+    out.bitwise_xor_(out >> 27).mul_(_FIRST)
+    return out.bitwise_xor_(out >> 31)
 
 
 def colour_rows(rows: Tensor) -> Tensor:
@@ -67,45 +69,42 @@ def refine(colours: Tensor, pair_colours: Tensor, topology: Topology) -> Tensor:
 
     Shapes: colours int64 [N], pair_colours int64 [P], out int64 [N].
     """
-    messages = scramble(scramble(colours)[topology.neighbours] + pair_colours)
+    own = scramble(colours)
+    messages = scramble(own.index_select(0, topology.neighbours).add_(pair_colours))
     # A sum doesn't depend on the order of its terms; 64-bit overflow wraps and does no harm.
-    return scramble(colours).index_add_(0, topology.receivers, messages)
+    return own.index_add_(0, topology.receivers, messages)
 
 
 def group_atoms(colours: Tensor) -> Environments:
-    """Atoms grouped by colour; the first atom of each colour stands for it.
+    """Atoms grouped by colour, on a CPU; the first atom of each colour stands for it.
 
     Shapes: colours int64 [N].
     """
-    ordered, order = colours.sort(stable=True)
-    first = torch.ones_like(ordered, dtype=torch.bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    members = torch.empty_like(order)
-    members[order] = first.cumsum(0) - 1
-    starts = first.nonzero().squeeze(1)
-    ends = torch.cat([starts[1:], starts.new_tensor([len(colours)])])
-    return Environments(members, order[starts], ends - starts)
+    # By a hash table: a sort takes three times as long, and scatters what lies together.
+    members = pa.array(colours.numpy()).dictionary_encode().indices.to_numpy().astype(np.int64)
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(members), prepend=-1))
+    groups = torch.from_numpy(members)
+    return Environments(groups, torch.from_numpy(first), torch.bincount(groups, minlength=len(first)))
 
 
 def reduce_topology(topology: Topology, before: Environments, after: Environments) -> Topology:
     """Neighbour lists of one layer between environments: from those of ``before`` to those of ``after``.
 
     ``after`` must refine ``before`` by one bond. Receivers are environments of ``after``, neighbours are of
-    ``before``; the lists of the transposed product are added, since the matrix isn't symmetric any more.
+    ``before``, so the matrix isn't symmetric any more.
     """
-    lengths = topology.degrees[after.atoms].long()
-    ends = lengths.cumsum(0)
-    receivers = torch.repeat_interleave(torch.arange(len(lengths), device=ends.device), lengths)
-    inside = torch.arange(len(receivers), device=ends.device) - (ends - lengths)[receivers]
-    pairs = topology.starts[after.atoms].long()[receivers] + inside
-    neighbours = before.members[topology.neighbours[pairs]]
-    senders, order = neighbours.sort(stable=True)
-    first = torch.searchsorted(senders, torch.arange(len(before.atoms), device=ends.device))
+    # By index_select throughout: indexing with brackets takes four times as long.
+    lengths = topology.degrees.index_select(0, after.atoms).long()
+    starts = lengths.cumsum(0) - lengths
+    receivers = torch.repeat_interleave(lengths)
+    shift = topology.starts.index_select(0, after.atoms) - starts
+    pairs = shift.index_select(0, receivers).add_(torch.arange(len(receivers), device=receivers.device))
+    atoms = topology.neighbours.index_select(0, pairs)
     return Topology(
-        neighbours=neighbours.int(),
-        starts=(ends - lengths).int(),
+        neighbours=before.members.index_select(0, atoms).int(),
+        starts=starts.int(),
         receivers=receivers,
-        rows=topology.rows[pairs],
-        counts=topology.counts[after.atoms],
-        transposed=(receivers[order].int(), first.int()),
+        rows=topology.rows.index_select(0, pairs),
+        counts=topology.counts.index_select(0, after.atoms),
+        senders=len(before.atoms),
     )

@@ -7,7 +7,9 @@ The function of ``readout(encoder(batch))`` in eval mode, exactly but for roundi
 * batch normalisation is part of the second matrix of a layer;
 * the last layer ends in a matrix without a ReLU, so its mean (or sum) over atoms is taken before the product:
   one row a molecule in place of one an atom;
-* the perceptron goes over rows in pieces that stay in the cache.
+* the perceptron goes over rows in pieces that stay in the cache; in 16 bits, where products are quick enough
+  for everything around them to count, bias and ReLU are part of the product, and so are the bonds, as columns
+  beside the neighbours' sum that would be padded with zeros anyway.
 
 What is shared depends on molecules and layer count alone: an ensemble finds it once and runs each member
 over it. Encoders and readouts for which this doesn't hold are told by :func:`folds`.
@@ -27,10 +29,12 @@ from molft.errors import MolftError
 from molft.model.config import EncoderConfig
 from molft.model.encoder import Encoder
 from molft.model.environments import colour_rows, group_atoms, reduce_topology, refine
+from molft.model.half import linear
 from molft.model.readout import Mean, MeanAndSum, Sum, join_sum
 from molft.model.tables import stack_tables, stacked_rows
-from molft.model.topology import GraphBatch, Topology, aggregate, aggregate_padded, build_topology
+from molft.model.topology import GraphBatch, Topology, aggregate, build_topology, sum_lists
 
+_TILE = 32  # numbers of a row that the units for 16 bits take at a time
 _PIECE = 1024  # rows of the perceptron at a time: a piece of the hidden layer takes 2.4 MB at width 300
 _FOLDING_JK = ("last", "sum", "concat")
 
@@ -61,7 +65,7 @@ def find_surroundings(batch: GraphBatch, config: EncoderConfig) -> Surroundings:
     rows = stacked_rows(batch.atoms, config.atom_sizes, "atom")
     colours, bonds = colour_rows(rows), colour_rows(topology.rows)
     before = group_atoms(colours)
-    layers, members, first = [], [before.members], rows[before.atoms]
+    layers, members, first = [], [before.members], rows.index_select(0, before.atoms)
     for _ in range(config.layers):
         colours = refine(colours, bonds, topology)
         after = group_atoms(colours)
@@ -87,13 +91,28 @@ class FoldedLayer:
 
 
 @dataclass(frozen=True, eq=False)
+class HalfLayer:
+    """The same in 16 bits, for rows of W >= D + K numbers: the neighbours' sum, zeros, and the bond counts.
+
+    Shapes: first [H, W], shift [H], second [W, H], bias [W]; the rows of ``second`` beyond D are zeros.
+    """
+
+    first: Tensor
+    shift: Tensor
+    second: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class FoldedEncoder:
-    """A GIN encoder for :func:`read_molecules`; later changes of the encoder don't reach it."""
+    """A GIN encoder for :func:`read_molecules`; later changes of the encoder don't reach it.
+
+    Shapes: atoms [A, D], of :class:`HalfLayer` [A, W] with zeros beyond D.
+    """
 
     config: EncoderConfig
     atoms: Tensor
-    layers: tuple[FoldedLayer, ...]
-    half: bool = False
+    layers: tuple[FoldedLayer | HalfLayer, ...]
 
 
 def folds(encoder: Encoder, readout: nn.Module) -> bool:
@@ -102,8 +121,8 @@ def folds(encoder: Encoder, readout: nn.Module) -> bool:
     The convolution must depend on surroundings alone and be a perceptron; the readout must be linear in the
     atoms' states, and so must be the way in which layers are combined.
     """
-    linear = type(readout) in (Mean, Sum, MeanAndSum)
-    return encoder.config.conv == "gin" and encoder.config.jk in _FOLDING_JK and linear
+    adds_up = type(readout) in (Mean, Sum, MeanAndSum)
+    return encoder.config.conv == "gin" and encoder.config.jk in _FOLDING_JK and adds_up
 
 
 @torch.no_grad()
@@ -114,32 +133,51 @@ def fold(encoder: Encoder, half: bool = False) -> FoldedEncoder:
     """
     if encoder.config.conv != "gin":
         raise MolftError(f"an encoder of {encoder.config.conv!r} layers can't be folded; only 'gin' can")
-    return FoldedEncoder(
-        encoder.config,
-        encoder.atom_table().detach().clone(),
-        tuple(
-            _fold_layer(conv, cast(nn.BatchNorm1d, norm), encoder.config.bond_sizes, half)
-            for conv, norm in zip(encoder.gnns, encoder.batch_norms, strict=True)
-        ),
-        half,
+    sizes, atoms = encoder.config.bond_sizes, encoder.atom_table().detach().clone()
+    layers = tuple(
+        _fold_layer(conv, cast(nn.BatchNorm1d, norm), sizes)
+        for conv, norm in zip(encoder.gnns, encoder.batch_norms, strict=True)
     )
+    if not half:
+        float32 = tuple(
+            FoldedLayer(*(part.detach().to(atoms.dtype, copy=True).contiguous() for part in parts))
+            for parts in layers
+        )
+        return FoldedEncoder(encoder.config, atoms, float32)
+    width = -(-(encoder.config.width + sum(sizes)) // _TILE) * _TILE
+    atoms = F.pad(atoms, (0, width - atoms.shape[1]))
+    return FoldedEncoder(encoder.config, atoms, tuple(_halve_layer(width, *parts) for parts in layers))
 
 
-def _fold_layer(conv: nn.Module, norm: nn.BatchNorm1d, bond_sizes: Sequence[int], half: bool) -> FoldedLayer:
+def _fold_layer(conv: nn.Module, norm: nn.BatchNorm1d, bond_sizes: Sequence[int]) -> tuple[Tensor, ...]:
+    """What :class:`FoldedLayer` holds."""
     mlp = cast(nn.Sequential, conv.mlp)
     first, second = cast(nn.Linear, mlp[0]), cast(nn.Linear, mlp[2])
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     # In 64 bits: scale and shift would otherwise be rounded twice.
     scale = norm.weight.double() / (variance.double() + norm.eps).sqrt()
-    parts = (
+    return (
         stack_tables(conv, "edge_embedding", bond_sizes),
-        first.weight.t(),
-        first.bias,
+        first.weight.detach().t(),
+        first.bias.detach(),
         (second.weight.double() * scale.unsqueeze(1)).t(),
         (second.bias.double() - mean.double()) * scale + norm.bias.double(),
     )
-    dtype = torch.bfloat16 if half else second.weight.dtype
-    return FoldedLayer(*(part.detach().to(dtype, copy=True).contiguous() for part in parts))
+
+
+def _halve_layer(
+    width: int, bonds: Tensor, first: Tensor, shift: Tensor, second: Tensor, bias: Tensor
+) -> HalfLayer:
+    """The layer for rows of ``width`` numbers; what a bond adds goes through the first matrix beforehand."""
+    first = first.double()
+    between = first.new_zeros(width - len(first) - len(bonds), first.shape[1])
+    parts = (
+        torch.cat([first, between, bonds.double() @ first]).t(),
+        shift,
+        F.pad(second.t(), (0, 0, 0, width - second.shape[1])),
+        F.pad(bias, (0, width - len(bias))),
+    )
+    return HalfLayer(*(part.bfloat16().contiguous() for part in parts))
 
 
 @torch.no_grad()
@@ -152,38 +190,63 @@ def read_molecules(encoder: FoldedEncoder, found: Surroundings, readout: Sum) ->
     """
     if isinstance(readout, MeanAndSum):
         return join_sum(read_molecules(encoder, found, Mean(readout.width // 2)), found.atoms)
-    last = len(encoder.layers) - 1
+    width, last = encoder.config.width, len(encoder.layers) - 1
+    keep = encoder.config.jk != "last"
     states = F.embedding_bag(found.rows, encoder.atoms, mode="sum")
-    states = states.bfloat16() if encoder.half else states
-    pooled = [_pool(states, found, 0, readout)] if encoder.config.jk != "last" else []
+    if isinstance(encoder.layers[0], HalfLayer):
+        states = states.bfloat16()
+    pooled = [_pool(states, found, 0, readout)[:, :width]] if keep else []
     for number, (layer, topology) in enumerate(zip(encoder.layers, found.layers, strict=True)):
-        total = (aggregate_padded if encoder.half else aggregate)(states, layer.bonds, topology)
-        if number == last:
-            hidden = torch.addmm(layer.shift, total, layer.first).relu_()
-            weight = found.atoms.clamp(max=1) if isinstance(readout, Mean) else found.atoms
-            summary = _pool(hidden, found, number + 1, readout)
-            second = layer.second.to(summary.dtype)
-            pooled.append(summary @ second + layer.bias.to(second.dtype) * weight.unsqueeze(1))
-        else:
-            states = _run_pieces(layer, total)
-            if encoder.config.jk != "last":
-                pooled.append(_pool(states, found, number + 1, readout))
+        total = _receive(layer, states, topology)
+        if number < last:
+            states = _run_layer(layer, total)
+            if keep:
+                pooled.append(_pool(states, found, number + 1, readout)[:, :width])
+            continue
+        summary = _pool(_widen(layer, total), found, number + 1, readout)
+        weight = found.atoms.clamp(max=1) if isinstance(readout, Mean) else found.atoms
+        second = layer.second.float().t()[:, :width] if isinstance(layer, HalfLayer) else layer.second
+        bias = layer.bias[:width].to(second.dtype)
+        pooled.append(summary @ second + bias * weight.to(second.dtype).unsqueeze(1))
     if encoder.config.jk == "concat":
         return torch.cat(pooled, dim=1)
     return torch.stack(pooled).sum(dim=0) if len(pooled) > 1 else pooled[0]
 
 
-def _run_pieces(layer: FoldedLayer, total: Tensor) -> Tensor:
-    """The perceptron and the ReLU after it, in place of its input.
+def _receive(layer: FoldedLayer | HalfLayer, states: Tensor, topology: Topology) -> Tensor:
+    """The perceptron's input.
+
+    Shapes: states [U, D], out [U', D]; of :class:`HalfLayer` [U, W], out [R, W], R as in
+    :attr:`Topology.padded`.
+    """
+    if isinstance(layer, FoldedLayer):
+        return aggregate(states, layer.bonds, topology)
+    starts, counts = topology.padded
+    total = sum_lists(states, (topology.neighbours, starts), None)
+    total[:, total.shape[1] - counts.shape[1] :] = counts
+    return total
+
+
+def _widen(layer: FoldedLayer | HalfLayer, total: Tensor) -> Tensor:
+    """The hidden layer.
+
+    Shapes: total [U, D], out [U, H].
+    """
+    if isinstance(layer, HalfLayer):
+        return linear(total, layer.first, layer.shift, relu=True)
+    return torch.addmm(layer.shift, total, layer.first).relu_()
+
+
+def _run_layer(layer: FoldedLayer | HalfLayer, total: Tensor) -> Tensor:
+    """The perceptron and the ReLU after it; in 32 bits in place of its input, piece by piece.
 
     Shapes: total [U, D], out [U, D].
     """
-    # In 16 bits the rows are padded to a number that kernels exist for; pieces would undo that.
-    size = len(total) if total.dtype == torch.bfloat16 else _PIECE
-    for start in range(0, len(total), max(1, size)):
-        piece = total[start : start + size]
-        hidden = torch.addmm(layer.shift, piece, layer.first).relu_()
-        torch.addmm(layer.bias, hidden, layer.second, out=piece).relu_()
+    if isinstance(layer, HalfLayer):
+        return linear(_widen(layer, total), layer.second, layer.bias, relu=True)
+    for start in range(0, len(total), _PIECE):
+        piece = total[start : start + _PIECE]
+        torch.addmm(layer.bias, _widen(layer, piece), layer.second, out=piece).relu_()
     return total
 
 

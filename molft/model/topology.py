@@ -58,8 +58,8 @@ class Topology:
 
     Shapes: neighbours int32 [P] sending atom of each pair; starts int32 [N] first pair of each atom;
     receivers int64 [P]; rows int64 [P, k] rows of the stacked bond table; counts float [N, K] how often
-    each of these K rows occurs among an atom's pairs. ``transposed`` holds the neighbours and starts of the
-    transposed product, None where the matrix is symmetric.
+    each of these K rows occurs among an atom's pairs. ``senders`` is the number of rows that are sent, where
+    these are not the atoms themselves and the matrix isn't symmetric.
     """
 
     neighbours: Tensor
@@ -67,7 +67,7 @@ class Topology:
     receivers: Tensor
     rows: Tensor
     counts: Tensor
-    transposed: tuple[Tensor, Tensor] | None = None
+    senders: int | None = None
 
     @property
     def atoms(self) -> int:
@@ -78,6 +78,15 @@ class Topology:
     def degrees(self) -> Tensor:
         """Pairs of each atom (its degree + 1), float [N]."""
         return torch.bincount(self.receivers, minlength=self.atoms).to(self.counts.dtype)
+
+    @cached_property
+    def transposed(self) -> tuple[Tensor, Tensor]:
+        """Neighbours int32 [P] and starts int32 of the transposed product, which is the backward pass."""
+        if self.senders is None:
+            return self.neighbours, self.starts
+        ordered, order = self.neighbours.sort(stable=True)
+        rows = torch.arange(self.senders, dtype=torch.int32, device=ordered.device)
+        return self.receivers[order].int(), torch.searchsorted(ordered, rows, out_int32=True)
 
     @cached_property
     def padded(self) -> tuple[Tensor, Tensor]:
@@ -129,14 +138,17 @@ def build_topology(
         )
     size, device = batch.atoms.shape[0], batch.atoms.device
     loops = torch.arange(size, device=device)
-    receivers, order = torch.cat([batch.edge_index[0], loops]).sort(stable=True)
-    neighbours = torch.cat([batch.edge_index[1], loops])[order]
+    # Sorted as 32-bit numbers: those of 64 take twice as long.
+    order = torch.cat([batch.edge_index[0], loops]).int().argsort(stable=True)
+    receivers = torch.cat([batch.edge_index[0], loops]).index_select(0, order)
+    lengths = torch.bincount(receivers, minlength=size)
+    neighbours = torch.cat([batch.edge_index[1], loops]).index_select(0, order)
     loop_rows = torch.tensor([list(loop_bond)], device=device).expand(size, -1)
-    rows = stacked_rows(torch.cat([batch.bonds, loop_rows])[order], bond_sizes, "bond")
+    rows = stacked_rows(torch.cat([batch.bonds, loop_rows]).index_select(0, order), bond_sizes, "bond")
     ones = torch.ones(len(receivers), dtype=dtype, device=device)
     return Topology(
         neighbours=neighbours.int(),
-        starts=torch.searchsorted(receivers, loops).int(),
+        starts=(lengths.cumsum(0) - lengths).int(),
         receivers=receivers,
         rows=rows,
         counts=count_rows(receivers, rows, (size, sum(bond_sizes)), ones),
@@ -193,7 +205,7 @@ def aggregate(states: Tensor, table: Tensor, topology: Topology, normed: bool = 
         states,
         table.to(states.dtype),
         lists,
-        topology.transposed or lists,
+        topology.transposed if torch.is_grad_enabled() else lists,
         counts.to(states.dtype),
         weights,
     )
@@ -207,6 +219,6 @@ def aggregate_padded(states: Tensor, table: Tensor, topology: Topology) -> Tenso
     """
     starts, counts = topology.padded
     lists = (topology.neighbours, starts)
-    transposed = topology.transposed or (topology.neighbours, topology.starts)
+    transposed = topology.transposed if torch.is_grad_enabled() else lists
     out: Tensor = _Aggregate.apply(states, table.bfloat16(), lists, transposed, counts, None)
     return out
