@@ -67,6 +67,7 @@ class Strategy(StrEnum):
     l2_sp = "l2-sp"
     wise_ft = "wise-ft"
     lora = "lora"
+    adapter = "adapter"
 
 
 class Loss(StrEnum):

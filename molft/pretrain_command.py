@@ -107,42 +107,30 @@ def pretrain(
         from molft.use.console import ConsoleReporter
         from molft.use.corpus import CorpusOptions, pretrain_on_files
 
-        config = PretrainConfig(
+        shape = partial(PretrainConfig, layers=layers, width=width, jk=jk, context_mode=context_mode.value)
+        config = shape(
             _weights(objectives),
             epochs=epochs,
             batch_size=batch_size,
             parts=accumulate,
             learning_rate=learning_rate,
-            context_mode=context_mode.value,
-            layers=layers,
-            width=width,
-            jk=jk,
             precision=precision.value,
             seed=seed,
         )
-        options = CorpusOptions(
+        filters = partial(CorpusOptions, fewest_atoms=fewest_atoms, most_atoms=most_atoms)
+        options = filters(
             features=features,
             sample=sample,
             elements=_names(elements),
-            fewest_atoms=fewest_atoms,
-            most_atoms=most_atoms,
             labels=tuple(labels or ()),
             label_columns=_names(label_columns),
             leave_out_benchmarks=leave_out_benchmarks,
             data_dir=data_dir,
             workers=count_workers(workers),
         )
-        begin = partial(pretrain_on_files, device=find_device(device), memory=count_bytes(memory))
-        begin(
-            corpus,
-            out,
-            config,
-            options,
-            init=init,
-            teacher=teacher,
-            resume=resume,
-            reporter=ConsoleReporter(),
-        )
+        begin = partial(pretrain_on_files, init=init, teacher=teacher, resume=resume)
+        begin = partial(begin, device=find_device(device), memory=count_bytes(memory))
+        begin(corpus, out, config, options, reporter=ConsoleReporter())
 
 
 def _names(text: str) -> tuple[str, ...]:

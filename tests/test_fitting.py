@@ -100,7 +100,7 @@ def test_one_task_of_classes(tmp_path: Path, encoder: Path) -> None:
     assert_sound(found, tmp_path)
 
 
-@pytest.mark.parametrize("strategy", ["frozen", "wise-ft", "lora"])
+@pytest.mark.parametrize("strategy", ["frozen", "wise-ft", "lora", "adapter"])
 def test_a_strategy_makes_a_plain_model_and_tells_what_it_keeps(
     strategy: str, tmp_path: Path, encoder: Path
 ) -> None:

@@ -76,7 +76,7 @@ def force(monkeypatch: pytest.MonkeyPatch, choice: Choice) -> None:
     monkeypatch.setattr(Lean, "choose", choose)
 
 
-@pytest.mark.parametrize("strategy", ["full", "gradual", "lora", "wise-ft"])
+@pytest.mark.parametrize("strategy", ["full", "gradual", "lora", "adapter", "wise-ft"])
 def test_layers_that_keep_their_inputs_train_the_same_bit_for_bit(
     strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

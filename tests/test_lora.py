@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from molft.model.encoder import Encoder
-from molft.model.lora import add_updates, freeze_all_but_updates, is_update, merge_updates
+from molft.model.lora import add_updates
+from molft.model.updates import freeze_all_but_updates, is_update, merge_updates
 from molft.train.anchor import copy_weights
 from molft.train.encoders import new_encoder
 from molft.train.finetune import finetune

@@ -64,6 +64,7 @@ def test_the_plan_follows_from_labels_task_and_encoder(
         ("l2-sp", 30, (Stage(0, NOTHING),)),
         ("wise-ft", 30, (Stage(0, NOTHING),)),
         ("lora", 30, (Stage(0, NOTHING),)),
+        ("adapter", 30, (Stage(0, NOTHING),)),
     ],
 )
 def test_stages(strategy: str, epochs: int | None, stages: tuple[Stage, ...]) -> None:
@@ -184,31 +185,29 @@ def test_a_plan_comes_back_from_json(strategy: str) -> None:
 def test_a_plan_from_before_a_setting_existed_is_read() -> None:
     old = plan(100, strategy="gradual")
     values = old.to_json()
-    for name in ("probe", "anchor", "average", "rank", "floor", "judged"):
+    for name in ("probe", "anchor", "average", "rank", "floor", "judged", "adapter"):
         del values[name]
     assert Plan.from_json(values) == old
 
 
 @pytest.mark.parametrize(
-    ("strategy", "probe", "anchor", "average", "rank"),
+    ("strategy", "added"),
     [
-        ("full", 0, 0.0, False, 0),
-        ("gradual", 0, 0.0, False, 0),
-        ("lp-ft", 100, 0.0, False, 0),
-        ("l2-sp", 0, 0.2, False, 0),
-        ("wise-ft", 0, 0.0, True, 0),
-        ("lora", 0, 0.0, False, 8),
+        ("full", {}),
+        ("gradual", {}),
+        ("lp-ft", {"probe": 100}),
+        ("l2-sp", {"anchor": 0.2}),
+        ("wise-ft", {"average": True}),
+        ("lora", {"rank": 8}),
+        ("adapter", {"adapter": 16}),
     ],
 )
-def test_what_a_strategy_adds(strategy: str, probe: int, anchor: float, average: bool, rank: int) -> None:
+def test_what_a_strategy_adds(strategy: str, added: dict[str, object]) -> None:
     found = plan(strategy=strategy)
-    assert (found.strategy, found.probe, found.anchor, found.average, found.rank) == (
-        strategy,
-        probe,
-        anchor,
-        average,
-        rank,
-    )
+    none = {"probe": 0, "anchor": 0.0, "average": False, "rank": 0, "adapter": 0}
+    assert found.strategy == strategy
+    assert {name: getattr(found, name) for name in none} == none | added
+    assert found.updates == (strategy in ("lora", "adapter"))
 
 
 @pytest.mark.parametrize(("labels", "anchor"), [(0, 1.0), (20, 1.0), (100, 1.0), (200, 0.5), (10_000, 0.01)])
@@ -223,8 +222,9 @@ def test_the_head_s_own_epochs_have_a_schedule_of_their_own() -> None:
     assert {plan(strategy="full").phase_at(epoch) for epoch in range(30)} == {(0, 30)}
 
 
-def test_low_rank_updates_learn_like_a_head() -> None:
-    found = plan(strategy="lora")
+@pytest.mark.parametrize("strategy", ["lora", "adapter"])
+def test_updates_learn_like_a_head(strategy: str) -> None:
+    found = plan(strategy=strategy)
     assert {found.rate(state) for state in range(6)} == {found.head_rate}
 
 
@@ -277,6 +277,7 @@ def test_the_printed_plan_says_what_happens_when() -> None:
             "epoch 1: everything, then averaged with the pre-trained weights as far as validation gains",
         ),
         ("lora", "epoch 1: head, and updates of rank 8 to the encoder's linear layers"),
+        ("adapter", "epoch 1: head, and 16 more hidden units in each layer of the encoder"),
     ],
 )
 def test_the_printed_plan_says_what_a_strategy_does(strategy: str, trained: str) -> None:

@@ -20,6 +20,8 @@ class EncoderConfig:
     ``loop_bond`` its self-loop code. ``jk`` says how the states of all layers become one ("jumping
     knowledge", Xu et al., ICML 2018). ``dropout`` is the rate in training. ``summary`` is the width of the
     pre-trained molecule vector (:class:`molft.model.summary.Summary`), 0 for an encoder without one.
+    ``adapter`` counts the hidden units beyond twice the width that adapters gave each layer of a GIN
+    (:mod:`molft.model.adapters`).
     """
 
     conv: str = "gin"
@@ -32,6 +34,7 @@ class EncoderConfig:
     bond_sizes: tuple[int, ...] = (6, 3)
     loop_bond: tuple[int, ...] = (4, 0)
     summary: int = 0
+    adapter: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no encoder can be made of."""
@@ -48,6 +51,8 @@ class EncoderConfig:
             )
         if self.summary < 0:
             raise MolftError(f"summary is {self.summary}; it must be a width, or 0 for none")
+        if self.adapter < 0 or (self.adapter and self.conv != "gin"):
+            raise MolftError(f"adapter is {self.adapter}; it must be 0 or, in a 'gin', more")
         check_rate(self.dropout)
         if len(self.loop_bond) != len(self.bond_sizes) or not all(
             0 <= code < size for code, size in zip(self.loop_bond, self.bond_sizes, strict=False)

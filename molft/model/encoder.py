@@ -23,7 +23,7 @@ from molft.model.summary import Summary
 from molft.model.tables import add_tables, stack_tables, stacked_rows
 from molft.model.topology import GraphBatch, Topology, build_topology
 
-CONVS: dict[str, Callable[[int, Sequence[int]], nn.Module]] = {
+CONVS: dict[str, Callable[..., nn.Module]] = {
     "gin": GIN,
     "gcn": GCN,
     "graphsage": SAGE,
@@ -50,8 +50,8 @@ class Encoder(nn.Module):
         self.sharing = True
         self._keeping = KEEPING[0]
         add_tables(self, "x_embedding", config.atom_sizes, config.width)
-        conv = CONVS[config.conv]
-        self.gnns = nn.ModuleList(conv(config.width, config.bond_sizes) for _ in range(config.layers))
+        conv, more = CONVS[config.conv], (config.adapter,) if config.adapter else ()
+        self.gnns = nn.ModuleList(conv(config.width, config.bond_sizes, *more) for _ in range(config.layers))
         self.batch_norms = nn.ModuleList(nn.BatchNorm1d(config.width) for _ in range(config.layers))
         self.summary = Summary(self.width, config.summary) if config.summary else None
 

@@ -22,12 +22,15 @@ class GIN(nn.Module):
     through the rows in pieces (:mod:`molft.model.recompute`).
     """
 
-    def __init__(self, width: int, bond_sizes: Sequence[int]) -> None:
+    def __init__(self, width: int, bond_sizes: Sequence[int], adapter: int = 0) -> None:
+        """``adapter`` is the number of hidden units beyond twice the width."""
         super().__init__()
         self.bond_sizes = tuple(bond_sizes)
         # In place: the first Linear keeps its input for the backward pass, not its output.
         self.mlp = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width)
+            nn.Linear(width, 2 * width + adapter),
+            nn.ReLU(inplace=True),
+            nn.Linear(2 * width + adapter, width),
         )
         add_tables(self, "edge_embedding", self.bond_sizes, width)
         self.bf16 = False

@@ -8,13 +8,13 @@ again, with the same names and the same speed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from molft.model.encoder import Encoder
+from molft.model.updates import linears
 
 
 class LowRank(nn.Module):
@@ -42,42 +42,7 @@ def add_updates(encoder: Encoder, rank: int, seed: int) -> None:
     alone.
     """
     generator = torch.Generator().manual_seed(seed)
-    for linear in _linears(encoder):
+    for linear in linears(encoder):
         weight = linear.weight
         update = LowRank(weight, min(rank, *weight.shape), generator)
         parametrize.register_parametrization(linear, "weight", update)
-
-
-def freeze_all_but_updates(encoder: Encoder) -> None:
-    """Take every parameter of the encoder from training but the updates.
-
-    Dropout and batch normalisation go on as in training: the running statistics follow the new molecules.
-    """
-    for name, parameter in encoder.named_parameters():
-        parameter.requires_grad_(is_update(name))
-
-
-def is_update(name: str) -> bool:
-    """Whether an encoder's parameter belongs to a low-rank update.
-
-    >>> is_update("gnns.0.mlp.0.parametrizations.weight.0.up"), is_update("gnns.0.mlp.0.bias")
-    (True, False)
-    """
-    return ".parametrizations.weight.0." in name
-
-
-def merge_updates(encoder: Encoder) -> None:
-    """Add the updates to the weights: a plain encoder again, its parameters in the order they had."""
-    for linear in _linears(encoder):
-        if parametrize.is_parametrized(linear, "weight"):
-            parametrize.remove_parametrizations(linear, "weight", leave_parametrized=True)
-            # The weight came back behind the bias; what is written or hashed goes by the order.
-            bias = linear.bias
-            del linear.bias
-            linear.register_parameter("bias", bias)
-
-
-def _linears(encoder: Encoder) -> Iterator[nn.Linear]:
-    for module in encoder.gnns.modules():
-        if isinstance(module, nn.Linear):
-            yield module

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from molft.errors import MolftError
+from molft.model.adapters import add_adapters
 from molft.model.encoder import stage_of
-from molft.model.lora import add_updates, merge_updates
+from molft.model.lora import add_updates
 from molft.model.network import Network
+from molft.model.updates import merge_updates
 from molft.train.anchor import choose_share, copy_weights
 from molft.train.finetune_checkpoint import identify, read_run, restore_run, save_run
 from molft.train.finetune_step import Run, take_step
@@ -42,7 +44,7 @@ def finetune(
     """Train ``task.network`` in place; it ends with the weights of the best validation epoch (of those that
     the plan lets it pick).
 
-    With low-rank updates these are merged, and with averaging the pre-trained weights are mixed in, so that
+    Updates beside the weights are merged, and with averaging the pre-trained weights are mixed in, so that
     the network is a plain one in the end whatever the plan. An existing ``checkpoint`` is continued; one of
     another plan, seed, data or encoder is refused. Without a defined validation score the last epoch is kept,
     and the history says so.
@@ -57,6 +59,8 @@ def finetune(
     start = copy_weights(encoder)
     if plan.rank:
         add_updates(encoder, plan.rank, task.seed)
+    if plan.adapter:
+        add_adapters(encoder, plan.adapter, task.seed)
     optimizer = torch.optim.AdamW(_groups(task.network, plan), weight_decay=plan.weight_decay, fused=True)
     run = Run(task, optimizer, _choose_loss(task), start)
     if task.budget is not None:

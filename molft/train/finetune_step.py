@@ -11,7 +11,7 @@ from torch import nn
 
 from molft.chem.graphs import Graphs
 from molft.data.batch import Batch, make_batch
-from molft.model.lora import freeze_all_but_updates
+from molft.model.updates import freeze_all_but_updates
 from molft.train.anchor import Weights, add_pull
 from molft.train.budget import Budget
 from molft.train.lean import Lean
@@ -72,7 +72,7 @@ class Run:
         """Freeze what makes the first ``frozen`` states, and run it over all molecules if it wasn't yet."""
         network = self.task.network
         network.encoder.freeze(frozen)
-        if self.task.plan.rank and not frozen:
+        if self.task.plan.updates and not frozen:
             freeze_all_but_updates(network.encoder)
         if self.frozen != frozen:
             self.frozen, self.train = frozen, self._freeze(self.task.train.graphs)

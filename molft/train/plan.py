@@ -23,10 +23,12 @@ from typing import Any
 from molft.errors import MolftError
 from molft.train.losses import CLASS_LOSSES
 
-STRATEGIES = ("frozen", "gradual", "full", "lp-ft", "l2-sp", "wise-ft", "lora")
+STRATEGIES = ("frozen", "gradual", "full", "lp-ft", "l2-sp", "wise-ft", "lora", "adapter")
+UPDATES = ("lora", "adapter")
 TASK_TYPES = ("classification", "regression")
 FEW, SOME = 250, 1000
 RANK = 8
+UNITS = 16
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Plan:
     al., ICLR 2022). ``anchor`` is the strength of the pull to the pre-trained weights (L2-SP, Li et al.,
     ICML 2018). ``average`` says that validation may mix pre-trained and fine-tuned weights in the end
     (WiSE-FT, Wortsman et al., CVPR 2022). With a ``rank`` above 0, only low-rank updates of the encoder's
-    linear layers are trained, and merged in the end (LoRA, Hu et al., ICLR 2022).
+    linear layers are trained, and merged in the end (LoRA, Hu et al., ICLR 2022); with an ``adapter`` above
+    0, only so many more hidden units of each layer (AdapterGNN, Li et al., AAAI 2024).
     ``floor`` is the share of its peak at which the learning rate ends: 1 keeps it constant.
     """
 
@@ -80,6 +83,12 @@ class Plan:
     rank: int = 0
     floor: float = 0.0
     judged: int = 0
+    adapter: int = 0
+
+    @property
+    def updates(self) -> bool:
+        """Whether the encoder's own weights stay as they are, and updates beside them are trained."""
+        return self.rank > 0 or self.adapter > 0
 
     def rate(self, state: int) -> float:
         """Learning rate of the parameters that make encoder state ``state`` (0 the atom tables)."""
@@ -122,6 +131,8 @@ class Plan:
             return "head only"
         if self.rank:
             return f"head, and updates of rank {self.rank} to the encoder's linear layers"
+        if self.adapter:
+            return f"head, and {self.adapter} more hidden units in each layer of the encoder"
         return "everything" if frozen == 0 else f"head and top {self.layers + 1 - frozen} layers"
 
     def _kept_near(self) -> str:
@@ -195,7 +206,7 @@ def make_plan(
         # Alone on fixed vectors a linear head may hurry; above a moving encoder it may not.
         head_rate=1e-2 if chosen == "frozen" else 1e-3,
         encoder_rate=_encoder_rate(chosen, labels, classes, pretrained),
-        layer_decay=0.8 if pretrained and chosen not in ("frozen", "lora") else 1.0,
+        layer_decay=0.8 if pretrained and chosen not in ("frozen", *UPDATES) else 1.0,
         dropout=0.0 if chosen == "frozen" else 0.3 if classes else 0.1,
         warmup=0.1 if labels <= SOME else 0.05,
         weight_decay=0.01,
@@ -210,6 +221,7 @@ def make_plan(
         average=chosen == "wise-ft",
         rank=RANK if chosen == "lora" else 0,
         judged=judged,
+        adapter=UNITS if chosen == "adapter" else 0,
     )
 
 
@@ -249,8 +261,8 @@ def _choose_loss(loss: str, classes: bool, minority: float) -> str:
 def _encoder_rate(strategy: str, labels: int, classes: bool, pretrained: bool) -> float:
     if strategy == "frozen":
         return 0.0
-    if not pretrained or strategy == "lora":
-        return 1e-3  # low-rank updates start from zero, as a head does
+    if not pretrained or strategy in UPDATES:
+        return 1e-3  # updates start from zero, as a head does
     if labels <= SOME:
         return 1e-4 if classes else 3e-4
     return 3e-4 if classes else 5e-4

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from molft.chem.prepare import Block, Recipe
 from molft.chem.smiles import Limits
 from molft.errors import MolftError
+from molft.model.adapters import adapted
 from molft.model.encoder import Encoder
 from molft.model.network import Network, suited_readout
 from molft.train.budget import Budget
@@ -139,7 +140,7 @@ def plan_model(
         task_type=assay.task_type,
         answer="network",
         recipe=Recipe(scheme=encoder.config.scheme, limits=Limits(atoms=options.max_atoms)),
-        encoder=encoder.config,
+        encoder=adapted(encoder.config, plan.adapter) if plan.adapter else encoder.config,
         readout=suited_readout(encoder.config),
         head="linear",
         members=members,
