@@ -338,7 +338,7 @@ def import_snap(
 
 @app.command()
 def info(
-    directory: Annotated[str, typer.Argument(help="A model or encoder folder, or 'default'.")],
+    directory: Annotated[str, typer.Argument(help="A model or encoder folder, or 'default' or 'small'.")],
 ) -> None:
     """Say what a model is, what it was trained on, and how it scored."""
     with friendly_errors():

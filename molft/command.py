@@ -18,7 +18,7 @@ class PrecisionName(StrEnum):
     bf16 = "bf16"
 
 
-Encoder = Annotated[str, typer.Option(help="'default' (shipped with molft), 'none', or a folder.")]
+Encoder = Annotated[str, typer.Option(help="'default' or 'small' (shipped with molft), 'none', or a folder.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
 Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda' or 'cuda:1'.")]
 Precision = Annotated[

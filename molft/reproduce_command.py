@@ -40,7 +40,7 @@ ProtocolOption = Annotated[
         help="molft: our plan, ensemble and blend. snap: that of Hu, Liu et al. 2020, to the number."
     ),
 ]
-Encoder = Annotated[str, typer.Option(help="'default', 'none', or a folder; its features are used.")]
+Encoder = Annotated[str, typer.Option(help="'default', 'small', 'none', or a folder; its features are used.")]
 Seeds = Annotated[
     int | None, typer.Option(min=1, help="Seeds 0 to N-1; 3 in molft and 10 in snap if not given.")
 ]

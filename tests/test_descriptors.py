@@ -69,6 +69,42 @@ def test_aspirin(name: str, expected: float) -> None:
     assert value(ASPIRIN, name) == pytest.approx(expected, abs=1e-3)
 
 
+PATHS = [PROPERTIES.index("chi2n"), PROPERTIES.index("kappa2")]
+
+
+def paths_of_rdkit(mols: list[Chem.Mol]) -> np.ndarray:
+    found = [(rdMolDescriptors.CalcChi2n(mol), rdMolDescriptors.CalcKappa2(mol)) for mol in mols]
+    return np.nan_to_num(np.array(found)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        *(
+            "C",
+            "CC",
+            "C1CC1",
+            "C12CC1C2",
+            "CC(C)(C)C",
+            "C12C3C4C1C5C2C3C45",
+            "[Na+].[Cl-]",
+            "[2H]O[2H]",
+            "[UH14]",
+        ),
+        *("[CH2][CH2]", "[BH4-]", "F[P-](F)(F)(F)(F)F", "CC(=O)Oc1ccccc1C(=O)O", "C~C(C)C", "*C(C)C"),
+        *("C" * 300, "F[B-](F)(F)F.[H][H-][B-]1([H-][H])[n+]2ccccc2-c2cccc[n+]21"),
+    ],
+)
+def test_indices_of_paths_equal_rdkits_own(smiles: str) -> None:
+    mols = [mol("CCO"), mol(smiles), mol("CCN")]
+    assert describe(mols)[:, PATHS] == pytest.approx(paths_of_rdkit(mols), rel=1e-6)
+
+
+def test_indices_of_paths_equal_rdkits_own_on_real_molecules(real_data: Path) -> None:
+    mols = real_molecules(real_data, step=5)
+    assert describe(mols)[:, PATHS] == pytest.approx(paths_of_rdkit(mols), rel=1e-6)
+
+
 @pytest.mark.parametrize("smiles", VARIED)
 def test_crippen_blocks_equal_rdkits_own_functions(smiles: str) -> None:
     expected = [

@@ -62,13 +62,14 @@ def test_no_molecule_gives_no_vector(folder: Path) -> None:
         ("none", "'none' is no encoder; give 'default'"),
         ("no/such/folder", "no encoder there"),
         ("default", "came without the pre-trained encoder"),
+        ("small", "came without the pre-trained encoder"),
     ],
 )
 @pytest.mark.parametrize("ask", [find_encoder, load_encoder])
 def test_what_is_no_encoder_is_refused(
     name: str, message: str, ask: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoders, "SHIPPED", tmp_path)
+    monkeypatch.setattr(encoders, "_FOLDER", tmp_path)
     with pytest.raises(MolftError, match=message):
         ask(name)
 

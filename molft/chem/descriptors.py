@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
+from molft.chem.decode import Decoded, decode, write_record
 from molft.errors import MolftError
 
 DESCRIPTOR_SET = "molft-descriptors-1"
@@ -52,7 +53,12 @@ DESCRIPTORS: tuple[str, ...] = (
 """The columns of :func:`describe`, in order."""
 
 _MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=FINGERPRINT_BITS)
-_PROPERTIES = rdMolDescriptors.Properties(list(PROPERTIES))
+# RDKit lists all paths of two bonds for each of these: as long as for the other 28 and all surfaces together.
+_OF_PATHS = ("chi2n", "kappa2")
+_OTHERS = [name for name in PROPERTIES if name not in _OF_PATHS]
+_PROPERTIES = rdMolDescriptors.Properties(_OTHERS)
+_PATHS = rdMolDescriptors.Properties(list(_OF_PATHS))
+_OUTER = np.array([Chem.GetPeriodicTable().GetNOuterElecs(number) for number in range(119)], np.float64)
 
 
 def fingerprint_counts(mols: Sequence[Chem.Mol]) -> NDArray[np.uint8]:
@@ -75,14 +81,15 @@ def fingerprint_counts(mols: Sequence[Chem.Mol]) -> NDArray[np.uint8]:
     return counts
 
 
-def describe(mols: Sequence[Chem.Mol]) -> NDArray[np.float32]:
+def describe(mols: Sequence[Chem.Mol], records: Sequence[bytes] | None = None) -> NDArray[np.float32]:
     """Compute the descriptors named in :data:`DESCRIPTORS`; every value is finite.
 
     Where RDKit has no Gasteiger parameters for an element (most metals, Se, ``*``) the charges that it
     bonds to are NaN, which RDKit counts as strongly positive; here all fourteen ``PEOE_VSA`` of such a
     molecule are 0. Any other NaN becomes 0, and infinities are clipped with the rest. The molecules must
     be sanitised; anything else raises :class:`MolftError` with its position. A molecule without atoms is
-    a row of zeros. RDKit leaves its partial charges on the atoms as a property.
+    a row of zeros. RDKit leaves its partial charges on the atoms as a property. ``records`` are the
+    molecules' binary forms (:func:`molft.chem.decode.write_record`), for who has them.
 
     Shapes: B molecules -> float32 [B, D], D = ``len(DESCRIPTORS)``.
     Source: Labute, J. Mol. Graph. Model. 18, 464 (2000); Wildman and Crippen, J. Chem. Inf. Comput. Sci.
@@ -91,14 +98,63 @@ def describe(mols: Sequence[Chem.Mol]) -> NDArray[np.float32]:
     for row, mol in enumerate(mols):
         _require_sanitised(mol, row)
     # What RDKit gives goes into arrays once for all molecules: one by one that takes half as long again.
+    known = [write_record(mol) for mol in mols] if records is None else records
     parts = (
-        _rows(map(_PROPERTIES.ComputeProperties, mols), len(PROPERTIES)),
+        _properties(mols, known),
         _crippen_blocks(mols),
         _charge_surfaces(mols),
         _rows(map(rdMolDescriptors.MQNs_, mols), MQN_COUNTS),
     )
     values = np.nan_to_num(np.concatenate(parts, axis=1), nan=0.0, posinf=LARGEST, neginf=-LARGEST)
     return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
+
+
+def _properties(mols: Sequence[Chem.Mol], records: Sequence[bytes]) -> NDArray[np.float64]:
+    """What :data:`PROPERTIES` names, float64 [B, 30]."""
+    values = np.zeros((len(mols), len(PROPERTIES)))
+    if not len(mols):
+        return values
+    values[:, [PROPERTIES.index(name) for name in _OTHERS]] = _rows(
+        map(_PROPERTIES.ComputeProperties, mols), len(_OTHERS)
+    )
+    alpha = values[:, PROPERTIES.index("hallKierAlpha")]
+    values[:, [PROPERTIES.index(name) for name in _OF_PATHS]] = _path_indices(mols, decode(records), alpha)
+    return values
+
+
+def _path_indices(
+    mols: Sequence[Chem.Mol], block: Decoded, alpha: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Chi2n and kappa2 by RDKit's formulas, from counts at the middle atom of each path of two bonds.
+
+    With d = (outer electrons - hydrogens)^(-1/2) an atom is the middle of paths that add up to
+    d ((sum of its neighbours' d)^2 - sum of their d^2) / 2, and of n (n - 1) / 2 paths, n being the number
+    of its heavy neighbours.
+
+    Shapes: alpha [B], out float64 [B, 2].
+    Source: Hall and Kier, Rev. Comput. Chem. 2, 367 (1991).
+    """
+    atoms, size = block.atoms, len(mols)
+    heavy = atoms.number > 1
+    owner = np.repeat(np.arange(size), np.diff(block.atom_ptr))
+    ends = block.bonds.ends + np.repeat(block.atom_ptr[:-1], np.diff(block.bond_ptr))[:, None]
+    ends = ends[heavy[ends].all(axis=1)]
+    one, other = np.concatenate([ends, ends[:, ::-1]]).T
+    spare = _OUTER[np.minimum(atoms.number, len(_OUTER) - 1)] - atoms.hydrogens
+    # More hydrogens than electrons: not a number, as RDKit has it.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(spare != 0, spare**-0.5, 0.0)
+    count = np.bincount(one, minlength=len(heavy))
+    total, squares = (np.bincount(one, share[other] ** power, len(heavy)) for power in (1, 2))
+    chi = np.where(count > 1, share * (total**2 - squares) / 2, 0.0)
+    size_and_alpha = np.bincount(owner, heavy, size) + alpha
+    paths_and_alpha = np.bincount(owner, count * (count - 1) / 2, size) + alpha
+    kappa = (size_and_alpha - 1) * (size_and_alpha - 2) ** 2
+    kappa = np.divide(kappa, paths_and_alpha**2, out=np.zeros(size), where=paths_and_alpha != 0)
+    found: NDArray[np.float64] = np.column_stack((np.bincount(owner, chi, size), kappa)).astype(np.float64)
+    for row in np.flatnonzero(~block.understood):
+        found[row] = _PATHS.ComputeProperties(mols[int(row)])
+    return found
 
 
 def _rows(found: Iterable[Iterable[float]], width: int) -> NDArray[np.float64]:

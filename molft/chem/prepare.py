@@ -103,7 +103,7 @@ def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int,
             mols.append(mol)
     graphs, kept, refused = featurize_records(records, scheme)
     rejected += [r._replace(row=rows[r.row]) for r in refused]
-    mols = [mols[i] for i in kept] if mols else []
+    mols, records = [mols[i] for i in kept] if mols else [], [records[i] for i in kept]
     return Block(
         graphs=graphs,
         index=np.asarray(rows, np.int64)[kept],
@@ -111,7 +111,7 @@ def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int,
         keys=[canonical_key(mol) for mol in mols] if recipe.keys else [],
         notes=notes,
         counts=fingerprint_counts(mols) if recipe.fingerprints or recipe.forest else None,
-        descriptors=describe(mols) if recipe.forest else None,
+        descriptors=describe(mols, records) if recipe.forest else None,
     )
 
 

@@ -73,7 +73,7 @@ def pretrain_on_files(
     """Pack the files (once), pre-train, and write the encoder to ``directory/encoder``.
 
     ``config.parts`` counts for each process; ``init`` is an encoder to start from and ``teacher`` one to
-    learn from, each ``default`` or a folder. An interrupted run continues with ``resume``; the packed store
+    learn from, each a shipped one or a folder. An interrupted run continues with ``resume``; the packed store
     is reused as it is. ``memory`` is what training may hold, in bytes (:mod:`molft.train.ways`); None: as
     much as it takes.
     """

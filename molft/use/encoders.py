@@ -22,7 +22,9 @@ from molft.model.weights import CONFIG, load_encoder_files
 from molft.train.loop import PREDICTED, fold_each, predict_each
 from molft.use.model import FORMAT, load
 
-SHIPPED = Path(__file__).resolve().parents[1] / "model" / "pretrained" / "default"
+SHIPPED = ("default", "small")
+"""Encoders that come with molft: the best, and one of a quarter of its parameters."""
+_FOLDER = Path(__file__).resolve().parents[1] / "model" / "pretrained"
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def load_encoder(name: str | Path = "default") -> MoleculeEncoder:
 def find_encoder(name: str | Path) -> tuple[Encoder, dict[str, Any]]:
     """An encoder, in eval mode, and its card.
 
-    ``default`` is the one shipped with molft; else the folder of an encoder, or of a fine-tuned model,
-    whose first network's encoder is taken. What is neither is a :class:`MolftError`.
+    ``default`` and ``small`` are those shipped with molft; else the folder of an encoder, or of a fine-tuned
+    model, whose first network's encoder is taken. What is neither is a :class:`MolftError`.
     """
     found = load_encoder(name)
     return found.encoder, found.card
@@ -94,17 +96,18 @@ def find_encoder(name: str | Path) -> tuple[Encoder, dict[str, Any]]:
 def encoder_folder(name: str | Path) -> Path:
     """The folder that holds ``config.json`` of an encoder or model; none is a :class:`MolftError`."""
     if str(name) == "none":
-        raise MolftError("'none' is no encoder; give 'default', an encoder folder or a model folder")
-    folder = SHIPPED if str(name) == "default" else Path(name)
+        raise MolftError("'none' is no encoder; give 'default', 'small', an encoder folder or a model folder")
+    shipped = str(name) in SHIPPED
+    folder = _FOLDER / name if shipped else Path(name)
     if (folder / CONFIG).is_file():
         return folder
-    if folder == SHIPPED:
+    if shipped:
         raise MolftError(
             f"this installation came without the pre-trained encoder ({folder}); install molft from its "
             "wheel, or give an encoder folder (molft pretrain and molft import-snap make one)"
         )
     raise MolftError(
-        f"{folder}: no encoder there (no {CONFIG}); give 'default', an encoder or a model folder"
+        f"{folder}: no encoder there (no {CONFIG}); give 'default', 'small', an encoder or a model folder"
     )
 
 

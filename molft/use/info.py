@@ -14,7 +14,7 @@ from molft.use.node_model import FORMAT as NODES_FORMAT
 
 
 def describe(name: str) -> str:
-    """What the model folder (or encoder folder, or ``default``) ``name`` holds, in lines."""
+    """What the model folder (or encoder folder, or shipped encoder) ``name`` holds, in lines."""
     config = Path(name) / CONFIG
     record = read_json(config) if config.is_file() else None
     if isinstance(record, dict) and record.get("format") == FORMAT:

@@ -16,7 +16,7 @@ from molft.files import read_json, sha256, write_json
 from molft.model.encoder import Encoder
 from molft.model.weights import CONFIG
 from molft.use.benchmark_data import check_names, read_benchmark
-from molft.use.encoders import encoder_folder
+from molft.use.encoders import SHIPPED, encoder_folder
 from molft.use.options import Reporter, Silent
 from molft.use.protocols import SEEDS, Setting, starting_encoder
 from molft.use.reproduce_runs import Record, Work, read_records, record_path, run_seeds, versions
@@ -81,7 +81,7 @@ def _about(setting: Setting, encoder: Encoder, rows: int | None) -> dict[str, An
     about = {
         "protocol": setting.protocol,
         # The folder's name, not where it lies: results are shown to others.
-        "encoder": setting.encoder if setting.encoder in ("default", "none") else Path(setting.encoder).name,
+        "encoder": setting.encoder if setting.encoder in (*SHIPPED, "none") else Path(setting.encoder).name,
         "encoder_sha256": None if ready else sha256(encoder_folder(setting.encoder) / CONFIG),
         "features": encoder.config.scheme,
         "epochs": setting.epochs,

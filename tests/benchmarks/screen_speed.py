@@ -180,29 +180,24 @@ def main() -> None:
             library = write_library(folder / f"{rows}.csv", rows, ENAMINE)
             bare = time_parse(library, chosen.repeats)
             tell(rows, "parse, 2 cores", bare)
-            single = time_molft(library, one, CORES, chosen.repeats)
-            tell(rows, "molft, 2 cores", single, f"{bare.seconds / single.seconds:.2f} of the parse rate")
-            halved = time_molft(library, one, CORES, chosen.repeats, "--precision", "bf16")
-            tell(
-                rows, "molft, 2 cores, bf16", halved, f"{bare.seconds / halved.seconds:.2f} of the parse rate"
-            )
-            alone = time_molft(library, one, CORES[:1], chosen.repeats)
-            tell(rows, "molft, 1 core", alone, f"second core: {alone.seconds / single.seconds:.2f} x")
-            several = time_molft(library, five, CORES, chosen.repeats)
-            tell(
-                rows,
-                "molft, five networks",
-                several,
-                f"{several.seconds / single.seconds:.2f} x the time of one",
-            )
-            if theirs:
-                other = time_chemprop(library, chosen.chemprop, theirs, chosen.repeats)
+            other = time_chemprop(library, chosen.chemprop, theirs, chosen.repeats) if theirs else None
+            if other:
+                tell(rows, "chemprop, 2 cores", other)
+            for name, options in (("", ()), (", bf16", ("--precision", "bf16"))):
+                single = time_molft(library, one, CORES, chosen.repeats, *options)
+                ratio = f"{bare.seconds / single.seconds:.2f} of the parse rate"
+                ratio += f", {other.seconds / single.seconds:.1f} x chemprop" if other else ""
+                tell(rows, f"molft, 2 cores{name}", single, ratio)
+                alone = time_molft(library, one, CORES[:1], chosen.repeats, *options)
                 tell(
                     rows,
-                    "chemprop, 2 cores",
-                    other,
-                    f"molft is {other.seconds / single.seconds:.1f} x as fast",
+                    f"molft, 1 core{name}",
+                    alone,
+                    f"second core: {alone.seconds / single.seconds:.2f} x",
                 )
+                several = time_molft(library, five, CORES, chosen.repeats, *options)
+                ratio = f"{several.seconds / single.seconds:.2f} x the time of one"
+                tell(rows, f"molft, 5 networks{name}", several, ratio)
             plain, written = time_rows(library, chosen.repeats)
             tell(rows, "rows, one process", plain)
         output = library.with_name("molft-out.csv").stat().st_size
