@@ -69,6 +69,69 @@ def test_aspirin(name: str, expected: float) -> None:
     assert value(ASPIRIN, name) == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        *(
+            "O",
+            "C",
+            "N",
+            "OC",
+            "OC=O",
+            "OC#N",
+            "OO",
+            "OS",
+            "ON",
+            "On1cccc1",
+            "c1cc[nH]c1",
+            "[OH3+]",
+            "[H][H]",
+        ),
+        *(
+            "[2H]O",
+            "[2H]OC",
+            "[2H]C",
+            "OB(O)O",
+            "O[Si](C)(C)C",
+            "OS(=O)(=O)O",
+            "OC(=C)C",
+            "OC(=N)C",
+            "OC(=S)C",
+        ),
+        *(
+            "OC(=P)C",
+            "c1cc[oH+]c1",
+            "[BH4-]",
+            "S",
+            "[NH4+]",
+            "Oc1ccccc1",
+            "O[N+](=O)[O-]",
+            "OCl",
+            "[OH-]",
+            "[OH]",
+        ),
+        *(
+            "[UH14]",
+            "ON=C",
+            "OOC",
+            "OSC",
+            "OC#C",
+            "C[OH+]N",
+            "[OH+](N)C=O",
+            "C~C(O)C",
+            "*O",
+            "O[Na]",
+            "c1cc[pH]c1",
+        ),
+    ],
+)
+def test_each_kind_of_hydrogen_adds_what_rdkit_says(smiles: str) -> None:
+    found = describe([mol("CCO"), mol(smiles), mol("OC=O")])
+    expected = rdMolDescriptors.CalcCrippenDescriptors(mol(smiles))
+    start = DESCRIPTORS.index("CrippenClogP")
+    assert found[1, start : start + 2] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
 PATHS = [PROPERTIES.index("chi2n"), PROPERTIES.index("kappa2")]
 
 

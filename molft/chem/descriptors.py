@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
+from molft.chem.crippen import sum_hydrogens
 from molft.chem.decode import Decoded, decode, write_record
 from molft.errors import MolftError
 
@@ -98,10 +99,10 @@ def describe(mols: Sequence[Chem.Mol], records: Sequence[bytes] | None = None) -
     for row, mol in enumerate(mols):
         _require_sanitised(mol, row)
     # What RDKit gives goes into arrays once for all molecules: one by one that takes half as long again.
-    known = [write_record(mol) for mol in mols] if records is None else records
+    block = decode([write_record(mol) for mol in mols] if records is None else records)
     parts = (
-        _properties(mols, known),
-        _crippen_blocks(mols),
+        _properties(mols, block),
+        _crippen_blocks(mols, block),
         _charge_surfaces(mols),
         _rows(map(rdMolDescriptors.MQNs_, mols), MQN_COUNTS),
     )
@@ -109,16 +110,14 @@ def describe(mols: Sequence[Chem.Mol], records: Sequence[bytes] | None = None) -
     return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
 
 
-def _properties(mols: Sequence[Chem.Mol], records: Sequence[bytes]) -> NDArray[np.float64]:
+def _properties(mols: Sequence[Chem.Mol], block: Decoded) -> NDArray[np.float64]:
     """What :data:`PROPERTIES` names, float64 [B, 30]."""
     values = np.zeros((len(mols), len(PROPERTIES)))
-    if not len(mols):
-        return values
     values[:, [PROPERTIES.index(name) for name in _OTHERS]] = _rows(
         map(_PROPERTIES.ComputeProperties, mols), len(_OTHERS)
     )
     alpha = values[:, PROPERTIES.index("hallKierAlpha")]
-    values[:, [PROPERTIES.index(name) for name in _OF_PATHS]] = _path_indices(mols, decode(records), alpha)
+    values[:, [PROPERTIES.index(name) for name in _OF_PATHS]] = _path_indices(mols, block, alpha)
     return values
 
 
@@ -162,33 +161,35 @@ def _rows(found: Iterable[Iterable[float]], width: int) -> NDArray[np.float64]:
     return np.fromiter(chain.from_iterable(found), np.float64).reshape(-1, width)
 
 
-def _crippen_blocks(mols: Sequence[Chem.Mol]) -> NDArray[np.float64]:
+def _crippen_blocks(mols: Sequence[Chem.Mol], block: Decoded) -> NDArray[np.float64]:
     """Crippen log P and MR, then SlogP_VSA and SMR_VSA, from one pass over Crippen's atom types.
 
     RDKit's own functions match the 110 patterns twice (with hydrogens for the sums, without for the
-    surfaces), which is half of the time of :func:`describe`; the atom types are the same in both.
+    surfaces), which is half of the time of :func:`describe`; the atom types are the same in both, and those
+    of the hydrogens follow from what they are bonded to (:mod:`molft.chem.crippen`).
 
     Shapes: B molecules -> float64 [B, 2 + 12 + 10].
     """
-    pairs = [rdMolDescriptors._CalcCrippenContribs(Chem.AddHs(mol)) for mol in mols]
+    pairs = [rdMolDescriptors._CalcCrippenContribs(mol) for mol in mols]
     types = _rows(chain.from_iterable(pairs), 2)
     surfaces = (rdMolDescriptors._CalcLabuteASAContribs(mol)[0] for mol in mols)
     areas = np.fromiter(chain.from_iterable(surfaces), np.float64)
-    atoms = np.array([len(found) for found in pairs], np.int64)
-    heavy = np.array([mol.GetNumAtoms() for mol in mols], np.int64)
-    owner = np.repeat(np.arange(len(mols)), atoms)
-    # Hydrogens stand behind the other atoms of their molecule and have no surface of their own.
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(atoms) - atoms, atoms)
-    own = place < np.repeat(heavy, atoms)
+    owner = np.repeat(np.arange(len(mols)), [len(found) for found in pairs])
 
     def spread(values: NDArray[np.float64], edges: tuple[float, ...]) -> NDArray[np.float64]:
         width = len(edges) + 1
-        cells = owner[own] * width + np.searchsorted(edges, values[own], "right")
+        cells = owner * width + np.searchsorted(edges, values, "right")
         return np.bincount(cells, areas, len(mols) * width).reshape(-1, width).astype(np.float64)
 
     log_p, refractivity = types.T
-    sums = [np.bincount(owner, values, len(mols)) for values in (log_p, refractivity)]
-    return np.column_stack((*sums, spread(log_p, SLOGP_EDGES), spread(refractivity, SMR_EDGES)))
+    sums = sum_hydrogens(block)
+    sums += np.column_stack([np.bincount(owner, values, len(mols)) for values in (log_p, refractivity)])
+    # A hydrogen that is written as an atom counts as a neighbour here, but not there.
+    hydrogen = np.flatnonzero(block.atoms.number == 1)
+    written = np.searchsorted(block.atom_ptr, hydrogen, side="right") - 1
+    for row in {*np.flatnonzero(~block.understood).tolist(), *written.tolist()}:
+        sums[row] = rdMolDescriptors.CalcCrippenDescriptors(mols[row])
+    return np.column_stack((sums, spread(log_p, SLOGP_EDGES), spread(refractivity, SMR_EDGES)))
 
 
 def _charge_surfaces(mols: Sequence[Chem.Mol]) -> NDArray[np.float64]:
