@@ -12,7 +12,6 @@ from rdkit import RDConfig
 from molft.data.formats import read_blocks
 from molft.model.config import NetworkConfig
 from molft.model.network import build_network, suited_readout
-from molft.train.encoders import new_encoder
 from molft.use.encoders import load_encoder
 from molft.use.model import About, Model
 
@@ -30,25 +29,24 @@ ALL = (
 )
 
 
-def save_model(folder: Path, members: int = 1, small: bool = False) -> Path:
-    """A model of the shipped encoder: each network the encoder and a random head. Its numbers mean nothing.
+def save_model(folder: Path, members: int = 1, encoder: str = "default") -> Path:
+    """A model of a shipped encoder: each network the encoder and a random head. Its numbers mean nothing.
 
-    Their cost is that of any model of this shape. A ``small`` one has random layers, two of width 16.
+    Their cost is that of any model of this shape.
     """
     networks = []
-    found = load_encoder("default")
+    found = load_encoder(encoder)
     for seed in range(members):
         torch.manual_seed(seed)
-        encoder = new_encoder("ogb", layers=2, width=16) if small else load_encoder("default").encoder
-        readout = suited_readout(encoder.config)
-        networks.append(build_network(encoder, NetworkConfig(1, readout, "linear")).eval())
+        config = NetworkConfig(1, suited_readout(found.encoder.config), "linear")
+        networks.append(build_network(load_encoder(encoder).encoder, config).eval())
     about = About(
         tasks=("active",),
         task_type="classification",
         answer="network",
         recipe=found.recipe,
-        encoder=encoder.config,
-        readout=readout,
+        encoder=found.encoder.config,
+        readout=suited_readout(found.encoder.config),
         head="linear",
         members=members,
         centre=(0.0,),

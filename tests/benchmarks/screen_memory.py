@@ -1,15 +1,14 @@
 """Memory of every process of a screen over time, as the library grows: it must not grow with it.
 
     python -m tests.benchmarks.screen_memory [--rows 10000,100000] [--workers 2] [--members 1]
-        [--small] [--model DIR] [--curve data/results/screen_memory]
+        [--encoder small] [--model DIR] [--curve data/results/screen_memory]
 
 The library is what MOLFT_DATA holds of vendors' compounds and of corpora, shuffled, and again from the first
-if that is not enough (RDKit's own first_5K.smi without MOLFT_DATA). Without a model, one of the shipped
-encoder with a random head is made, of --members networks (--small: of two layers of width 16). Each size is
-one ``molft screen``, CSV to CSV; once a second the resident memory of its process and of each child is noted.
-Printed are the peak of the screening process and of the largest child, by how much the screening process grew
-from the first tenth of the time to the last, and rows a second with start-up. --curve keeps all that was
-noted as CSV, and draws it as PNG.
+if that is not enough (RDKit's own first_5K.smi without MOLFT_DATA). Without a model, one of a shipped encoder
+with a random head is made, of --members networks. Each size is one ``molft screen``, CSV to CSV; once a second
+the resident memory of its process and of each child is noted. Printed are the peak of the screening process
+and of the largest child, by how much the screening process grew from the first tenth of the time to the last,
+and rows a second with start-up. --curve keeps all that was noted as CSV, and draws it as PNG.
 """
 
 import argparse
@@ -110,14 +109,14 @@ def main() -> None:
     )
     arguments.add_argument("--model", type=Path)
     arguments.add_argument("--members", type=int, default=1)
-    arguments.add_argument("--small", action="store_true")
+    arguments.add_argument("--encoder", default="default")
     arguments.add_argument("--rows", default="10000,100000")
     arguments.add_argument("--workers", type=int, default=2)
     arguments.add_argument("--curve", type=Path)
     chosen = arguments.parse_args()
     found: list[Sample] = []
     with tempfile.TemporaryDirectory() as folder:
-        model = chosen.model or save_model(Path(folder) / "model", chosen.members, chosen.small)
+        model = chosen.model or save_model(Path(folder) / "model", chosen.members, chosen.encoder)
         print(f"{'rows':>10} {'screen MB':>10} {'reader MB':>10} {'growth MB':>10} {'rows/s':>8}", flush=True)
         for rows in map(int, chosen.rows.split(",")):
             library = write_library(Path(folder) / f"{rows}.csv", rows, ALL)

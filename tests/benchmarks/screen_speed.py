@@ -6,7 +6,7 @@ On two cores of this machine, or one, by the process's affinity; the better of t
 in one run. The compounds are Enamine's, shuffled (RDKit's own first_5K.smi over and over without MOLFT_DATA).
 
 * parse: ``Chem.MolFromSmiles`` alone, in a spawned pool of two processes, ready before the clock starts.
-* molft: the shipped encoder with a random head, one network or five; a network costs the same whatever it
+* molft: a shipped encoder with a random head, one network or five; a network costs the same whatever it
   has learned. With two cores --workers 2, with one --workers 1; "bf16" is --precision bf16, whose ranking
   tests.benchmarks.screen_precision compares.
 * rows: what one process does with a row besides chemistry and network, reading CSV and writing a folder of
@@ -160,6 +160,12 @@ def tell(rows: int, what: str, turn: Turn, ratio: str = "") -> None:
     print(line.rstrip(), flush=True)
 
 
+def compare(turn: Turn, bare: Turn, other: Turn | None) -> str:
+    """A screen beside the parser and, if it was there, chemprop."""
+    beside = f", {other.seconds / turn.seconds:.1f} x chemprop" if other else ""
+    return f"{bare.seconds / turn.seconds:.2f} of the parse rate{beside}"
+
+
 def main() -> None:
     """Print a table of each size."""
     arguments = argparse.ArgumentParser(
@@ -174,6 +180,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         one, five = save_model(folder / "one"), save_model(folder / "five", members=5)
+        small = save_model(folder / "small", encoder="small")
         theirs = train_chemprop(chosen.chemprop, folder) if chosen.chemprop else None
         print(f"{'rows':>8} {'what':<22} {'seconds':>8} {'core s':>8} {'rows/s':>8}  ratio", flush=True)
         for rows in map(int, chosen.rows.split(",")):
@@ -183,26 +190,24 @@ def main() -> None:
             other = time_chemprop(library, chosen.chemprop, theirs, chosen.repeats) if theirs else None
             if other:
                 tell(rows, "chemprop, 2 cores", other)
+            screened = {}
             for name, options in (("", ()), (", bf16", ("--precision", "bf16"))):
-                single = time_molft(library, one, CORES, chosen.repeats, *options)
-                ratio = f"{bare.seconds / single.seconds:.2f} of the parse rate"
-                ratio += f", {other.seconds / single.seconds:.1f} x chemprop" if other else ""
-                tell(rows, f"molft, 2 cores{name}", single, ratio)
+                single = screened[name] = time_molft(library, one, CORES, chosen.repeats, *options)
+                tell(rows, f"molft, 2 cores{name}", single, compare(single, bare, other))
                 alone = time_molft(library, one, CORES[:1], chosen.repeats, *options)
-                tell(
-                    rows,
-                    f"molft, 1 core{name}",
-                    alone,
-                    f"second core: {alone.seconds / single.seconds:.2f} x",
-                )
+                ratio = f"second core: {alone.seconds / single.seconds:.2f} x"
+                tell(rows, f"molft, 1 core{name}", alone, ratio)
                 several = time_molft(library, five, CORES, chosen.repeats, *options)
                 ratio = f"{several.seconds / single.seconds:.2f} x the time of one"
                 tell(rows, f"molft, 5 networks{name}", several, ratio)
+            least = screened[", small, bf16"] = time_molft(library, small, CORES, chosen.repeats, *options)
+            tell(rows, "molft, small, bf16", least, compare(least, bare, other))
             plain, written = time_rows(library, chosen.repeats)
             tell(rows, "rows, one process", plain)
         output = library.with_name("molft-out.csv").stat().st_size
         sizes = {"CSV in": library.stat().st_size, "CSV out": output, "parquet out": written}
-        print(project(rows, single, plain, sizes))
+        for name, turn in screened.items():
+            print(f"one network{name}: {project(rows, turn, plain, sizes)}")
 
 
 if __name__ == "__main__":
