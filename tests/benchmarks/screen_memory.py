@@ -4,11 +4,11 @@
         [--encoder small] [--model DIR] [--curve data/results/screen_memory]
 
 The library is what MOLFT_DATA holds of vendors' compounds and of corpora, shuffled, and again from the first
-if that is not enough (RDKit's own first_5K.smi without MOLFT_DATA). Without a model, one of a shipped encoder
-with a random head is made, of --members networks. Each size is one ``molft screen``, CSV to CSV; once a second
-the resident memory of its process and of each child is noted. Printed are the peak of the screening process
-and of the largest child, by how much the screening process grew from the first tenth of the time to the last,
-and rows a second with start-up. --curve keeps all that was noted as CSV, and draws it as PNG.
+if that is not enough (RDKit's own first_5K.smi without MOLFT_DATA). Without a model, one of a shipped
+encoder with a random head is made, of --members networks. Each size is one ``molft screen``, CSV to CSV; once
+a second the resident memory of its process and of each child is noted. Printed are the peak of the screening
+process and of the largest child, by how much the screening process grew from the first tenth of the time to
+the last, and rows a second with start-up. --curve keeps all that was noted as CSV, and draws it as PNG.
 """
 
 import argparse
