@@ -69,3 +69,11 @@ def test_a_teacher_that_reads_other_features_is_refused(tmp_path: Path) -> None:
         MolftError, match="the encoder to learn from reads 'ogb' features, the corpus has 'snap'"
     ):
         pretrain(store, tmp_path / "run", config, teacher=new_encoder("ogb", layers=2, width=16, summary=8))
+
+
+def test_the_objective_and_a_teacher_need_each_other(tmp_path: Path) -> None:
+    store = small_store(tmp_path / "store", count=20)
+    with pytest.raises(MolftError, match="'distillation' and an encoder to learn from need each other"):
+        pretrain(store, tmp_path / "run", replace(SMALL, objectives={"distillation": 1.0}))
+    with pytest.raises(MolftError, match="'distillation' and an encoder to learn from need each other"):
+        pretrain(store, tmp_path / "run", SMALL, teacher=new_encoder("snap", layers=2, width=16, summary=8))

@@ -17,6 +17,7 @@ from molft.data.store import open_store
 from molft.errors import MolftError
 from molft.model.encoder import Encoder
 from molft.train.encoders import new_encoder
+from molft.train.objectives.distillation import make_teacher
 from molft.train.objectives.fingerprints import unfold
 from molft.train.pretrain import OBJECTIVES, PretrainConfig, Pretraining, pretrain, target_arrays
 from tests.series import block_of, pyridines
@@ -295,7 +296,8 @@ def model_of(objectives: dict[str, float], share: float) -> Pretraining:
     count = len(DESCRIPTORS)
     labels = (torch.zeros(2), torch.ones(2), True)
     encoder = new_encoder("snap", layers=2, width=16)
-    return Pretraining(encoder, config, torch.zeros(count), torch.ones(count), labels)
+    teacher = make_teacher(new_encoder("snap", layers=2, width=16, summary=8)), 8
+    return Pretraining(encoder, config, torch.zeros(count), torch.ones(count), labels, teacher)
 
 
 def watch(model: Pretraining, monkeypatch: pytest.MonkeyPatch) -> list[Batch]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -132,23 +133,19 @@ def test_16_bits_learn_too(tmp_path: Path) -> None:
 
 def test_asked_to_stop_a_run_saves_and_goes_on_bit_for_bit(tmp_path: Path) -> None:
     store = small_store(tmp_path / "store")
-    whole = pretrain(store, tmp_path / "whole", EVERY)
+    teacher = new_encoder("snap", layers=2, width=16, summary=8)
+    begin = partial(pretrain, store, config=EVERY, teacher=teacher)
+    whole = begin(tmp_path / "whole")
 
     def ask(facts: dict[str, float]) -> None:
         if facts["step"] == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(MolftError, match="asked to stop at step 5 of 12; the checkpoint is written"):
-        pretrain(store, tmp_path / "run", EVERY, report_every=1, checkpoint_every_s=3600.0, on_report=ask)
+        begin(tmp_path / "run", report_every=1, checkpoint_every_s=3600.0, on_report=ask)
     taken: list[float] = []
-    encoder = pretrain(
-        store,
-        tmp_path / "run",
-        EVERY,
-        resume=True,
-        report_every=1,
-        on_report=lambda facts: taken.append(facts["step"]),
-    )
+    told = partial(begin, report_every=1, on_report=lambda facts: taken.append(facts["step"]))
+    encoder = told(tmp_path / "run", resume=True)
     assert taken == [6, 7, 8, 9, 10, 11, 12]
     assert same(encoder.state_dict(), whole.state_dict())
 

@@ -174,6 +174,8 @@ def _build(
 def _ask_teacher(
     encoder: Encoder | None, data: PretrainData, config: PretrainConfig, device: torch.device
 ) -> tuple[Teacher, int] | None:
+    if (encoder is None) == ("distillation" in config.objectives):
+        raise MolftError("the objective 'distillation' and an encoder to learn from need each other")
     if encoder is None:
         return None
     _check_features(encoder, data, "the encoder to learn from")
