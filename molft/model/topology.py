@@ -139,8 +139,9 @@ def build_topology(
     size, device = batch.atoms.shape[0], batch.atoms.device
     loops = torch.arange(size, device=device)
     # Sorted as 32-bit numbers: those of 64 take twice as long.
-    order = torch.cat([batch.edge_index[0], loops]).int().argsort(stable=True)
-    receivers = torch.cat([batch.edge_index[0], loops]).index_select(0, order)
+    receivers = torch.cat([batch.edge_index[0], loops])
+    order = receivers.int().argsort(stable=True)
+    receivers = receivers.index_select(0, order)
     lengths = torch.bincount(receivers, minlength=size)
     neighbours = torch.cat([batch.edge_index[1], loops]).index_select(0, order)
     loop_rows = torch.tensor([list(loop_bond)], device=device).expand(size, -1)
