@@ -26,9 +26,8 @@ def sum_hydrogens(block: Decoded) -> NDArray[np.float64]:
 
     Shapes: B molecules -> float64 [B, 2].
     """
-    owner = np.repeat(np.arange(len(block.understood)), np.diff(block.atom_ptr))
     values = _VALUES[_types(block)] * block.atoms.hydrogens[:, None]
-    columns = [np.bincount(owner, column, len(block.understood)) for column in values.T]
+    columns = [np.bincount(block.owners, column, len(block.understood)) for column in values.T]
     return np.column_stack(columns).astype(np.float64)
 
 
@@ -36,8 +35,7 @@ def _types(block: Decoded) -> NDArray[np.int64]:
     """The type of a hydrogen on each atom, int64 [N]; the first pattern that fits counts."""
     atoms = block.atoms
     number, aliphatic = atoms.number, atoms.aromatic == 0
-    ends = block.bonds.ends + np.repeat(block.atom_ptr[:-1], np.diff(block.bond_ptr))[:, None]
-    one, other = np.concatenate([ends, ends[:, ::-1]]).T
+    one, other = np.concatenate([block.ends, block.ends[:, ::-1]]).T
     double = np.tile(block.bonds.kind == int(Chem.BondType.DOUBLE), 2)
 
     def next_to(chosen: NDArray[np.bool_], bonds: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:

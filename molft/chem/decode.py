@@ -74,6 +74,16 @@ class Decoded(NamedTuple):
     bond_ptr: NDArray[np.int64]
     understood: NDArray[np.bool_]
 
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Molecule of each atom, int64 [N]."""
+        return np.repeat(np.arange(len(self.understood)), np.diff(self.atom_ptr))
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Atoms at the ends of each bond, counted over the whole block, int64 [M, 2]."""
+        return self.bonds.ends + np.repeat(self.atom_ptr[:-1], np.diff(self.bond_ptr))[:, None]
+
 
 def write_record(mol: Chem.Mol) -> bytes:
     """The binary form of a molecule; ``Chem.Mol`` of it is the molecule again, without its properties."""

@@ -135,8 +135,7 @@ def _path_indices(
     """
     atoms, size = block.atoms, len(mols)
     heavy = atoms.number > 1
-    owner = np.repeat(np.arange(size), np.diff(block.atom_ptr))
-    ends = block.bonds.ends + np.repeat(block.atom_ptr[:-1], np.diff(block.bond_ptr))[:, None]
+    owner, ends = block.owners, block.ends
     ends = ends[heavy[ends].all(axis=1)]
     one, other = np.concatenate([ends, ends[:, ::-1]]).T
     spare = _OUTER[np.minimum(atoms.number, len(_OUTER) - 1)] - atoms.hydrogens
@@ -185,8 +184,7 @@ def _crippen_blocks(mols: Sequence[Chem.Mol], block: Decoded) -> NDArray[np.floa
     sums = sum_hydrogens(block)
     sums += np.column_stack([np.bincount(owner, values, len(mols)) for values in (log_p, refractivity)])
     # A hydrogen that is written as an atom counts as a neighbour here, but not there.
-    hydrogen = np.flatnonzero(block.atoms.number == 1)
-    written = np.searchsorted(block.atom_ptr, hydrogen, side="right") - 1
+    written = block.owners[block.atoms.number == 1]
     for row in {*np.flatnonzero(~block.understood).tolist(), *written.tolist()}:
         sums[row] = rdMolDescriptors.CalcCrippenDescriptors(mols[row])
     return np.column_stack((sums, spread(log_p, SLOGP_EDGES), spread(refractivity, SMR_EDGES)))
