@@ -269,13 +269,20 @@ def _cluster(engine: Engine, address: str | None, gpus: float) -> Any:  # noqa: 
     return None
 
 
-def _screen(library: Path | list[str], model: Path, out: Path, **chosen: Any) -> None:  # noqa: ANN401
-    from molft.use.console import ConsoleReporter
-    from molft.use.screen import screen as run
+def _screen(library: list[str] | Path, model: Path, out: Path, **chosen: Any) -> None:  # noqa: ANN401
+    from molft.use.ahead import read_ahead
 
-    with ConsoleReporter() as reporter:
-        summary = run(model, library, out, progress=reporter.progress, tell=reporter.line, **chosen)
-        reporter.line(summary.text())
+    # What goes by a budget, a cluster or finished parts can't begin before these are known.
+    waits = any(chosen.get(name) for name in ("memory", "ray", "resume"))
+    workers, column = 0 if waits else chosen["workers"], chosen.get("smiles_column")
+    with read_ahead(library, model, workers, column, chosen.get("similarity", False)) as ahead:
+        from molft.use.console import ConsoleReporter  # these import torch
+        from molft.use.screen import screen as run
+
+        with ConsoleReporter() as reporter:
+            chosen |= {"progress": reporter.progress, "tell": reporter.line, "ahead": ahead}
+            summary = run(model, library, out, **chosen)
+            reporter.line(summary.text())
 
 
 @app.command()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+import molft.use.forest as forest_module
 from molft.chem.descriptors import describe, fingerprint_counts
 from molft.errors import MolftError
 from molft.use.forest import TaskType, fit_forest, join_features
@@ -32,6 +33,22 @@ def test_probabilities_equal_scikit_learns() -> None:
     forest = fit_forest(features, labels, "classification", ["y"], trees=40, seed=5)
     unseen = toy(300)[120:] + 0.3
     np.testing.assert_allclose(forest.predict(unseen)[:, 0], oracle.predict_proba(unseen)[:, 1], atol=1e-6)
+
+
+def test_many_molecules_give_scikit_learns_forest_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above a number of rows only what is not zero is read."""
+    features = np.where(toy(400, 30) > 2, toy(400, 30), 0).astype(np.float32)
+    labels = binary(features)
+    forests = []
+    for dense in (400, 399):
+        monkeypatch.setattr(forest_module, "_DENSE", dense)
+        forests.append(fit_forest(features, labels, "classification", ["y"], trees=40, seed=5))
+    oracle = RandomForestClassifier(40, max_features="sqrt", random_state=5).fit(features, labels[:, 0])
+    for found in forests:
+        assert all(map(np.array_equal, found.nodes, forests[0].nodes))
+        np.testing.assert_allclose(
+            found.predict(features)[:, 0], oracle.predict_proba(features)[:, 1], atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("offset", [0.0, -3000.0])

@@ -13,7 +13,8 @@ from pyarrow import parquet
 from molft.chem.prepare import Block, Recipe
 from molft.errors import MolftError
 from molft.use.library import Portion, answer_library, expect_rows, open_library
-from molft.use.question import Question, answer_here
+from molft.use.local_engine import answer_here
+from molft.use.question import Question
 
 # Rows: fine, no molecule, one field too many, empty, a Cyrillic letter, fine.
 TABLE = 'id,smiles\na,CCO\nb,C1CC\nc,CCN,CCC\nd,\ne,CCО\nf,"CC(=O)O"\n'
@@ -68,8 +69,9 @@ def test_a_library_without_rows_is_one_empty_block(tmp_path: Path) -> None:
 
 
 def test_the_smiles_column_is_found_or_asked_for(table: Path) -> None:
-    assert open_library([table], None, 10)[1:3] == ("smiles", "by its name")
-    assert open_library([table], "id", 10)[1:3] == ("id", "as asked for")
+    by_name, as_asked = open_library([table], None, 10), open_library([table], "id", 10)
+    assert (by_name.smiles_column, by_name.found) == ("smiles", "by its name")
+    assert (as_asked.smiles_column, as_asked.found) == ("id", "as asked for")
     with pytest.raises(MolftError, match=r"no column 'SMILES' for the SMILES; did you mean 'smiles'"):
         open_library([table], "SMILES", 10)
 

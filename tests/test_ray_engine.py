@@ -22,7 +22,8 @@ from molft.chem.prepare import Block, Recipe
 from molft.cli import app
 from molft.errors import MolftError
 from molft.use import ray_engine
-from molft.use.question import Question, answer_here
+from molft.use.local_engine import answer_here
+from molft.use.question import Question
 from molft.use.ray_engine import Cluster, answer_on_ray
 from molft.use.screen import screen
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
+from molft.chem.decode import write_record
 from molft.chem.smiles import Limits, parse, parse_all
 from molft.errors import Rejected
 
@@ -197,6 +198,57 @@ def test_the_guard_loses_no_row_of_moleculenet(name: str, real_data: Path) -> No
     bad = [mol for mol in mols if isinstance(mol, Rejected)]
     assert [mol.row for mol in bad] == REFUSED_BY_RDKIT[name]
     assert {mol.stage for mol in bad} <= {"sanitise"}
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "[H]C([H])([H])[H]",
+        "[2H]C",
+        "[H+]",
+        "[H][H]",
+        "[#1]O[#1]",
+        "[#17]C",
+        "[D]O",
+        "C/C=C\\C",
+        "CC=CC",
+        "C[C@H](N)C(=O)O",
+        "CC(N)C(=O)O",
+        "C1CCCCC1=C",
+        "c1cc[nH]c1",
+        "[O-][N+](=O)c1ccccc1",
+        "CN(=O)=O",
+        "C[N](C)(C)C",
+        "c1ccccc1-c1ccccc1",
+        "O=S(C)CC",
+        "CP(=O)(OC)N",
+        "[CH2]C",
+        "N->[Pt](Cl)(Cl)<-N",
+        "c1cccc1",
+        "FC(F)(F)(F)F",
+        "*C(C)=C",
+    ],
+)
+def test_the_short_way_reads_what_rdkit_reads(smiles: str) -> None:
+    """Without marks of stereo nothing is lost by not looking for any, and hydrogens become implicit."""
+    assert_read_as_by_rdkit([smiles])
+
+
+@pytest.mark.parametrize("name", ["BBBP.csv", "tox21.csv", "sider.csv.gz"])
+def test_the_short_way_reads_real_molecules_as_rdkit_does(name: str, real_data: Path) -> None:
+    assert_read_as_by_rdkit(pd.read_csv(real_data / "moleculenet" / name)["smiles"].tolist())
+
+
+def assert_read_as_by_rdkit(smiles: list[str]) -> None:
+    """The same atoms and bonds in the same order, and the same canonical SMILES."""
+    with rdBase.BlockLogs():
+        wanted = [Chem.MolFromSmiles(text) for text in smiles]
+    for found, own in zip(parse_all(smiles), wanted, strict=True):
+        if own is None or isinstance(found, Rejected):
+            assert own is None or not own.GetNumHeavyAtoms()
+        else:
+            assert write_record(found) == write_record(own)
+            assert Chem.MolToSmiles(found) == Chem.MolToSmiles(own)
 
 
 def test_the_guard_loses_no_drug_of_the_repurposing_library(real_data: Path) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,8 @@ from molft.chem.descriptors import describe, fingerprint_counts
 from molft.chem.features import SNAP, featurize_records, find_scheme
 from molft.chem.graphs import Graphs
 from molft.chem.smiles import Limits, parse_each
-from molft.chem.standardize import canonical_key, standardize, tag_canonically
-from molft.errors import Rejected
+from molft.chem.standardize import RECIPE, canonical_key, standardize, tag_canonically
+from molft.errors import MolftError, Rejected
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,24 @@ class Recipe:
     keys: bool = False
     fingerprints: bool = False
     forest: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values of what a model is bound to: scheme, standardisation, limits."""
+        return {
+            "scheme": self.scheme,
+            "standardize": RECIPE if self.standardize else None,
+            "limits": asdict(self.limits),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Recipe:
+        """The inverse of :meth:`to_json`; an unknown standardisation is a :class:`MolftError`."""
+        if values["standardize"] not in (None, RECIPE):
+            raise MolftError(
+                f"the model was made with standardisation {values['standardize']}, this molft has {RECIPE}: "
+                "molecules would be read differently; use the molft version it was made with"
+            )
+        return cls(values["scheme"], values["standardize"] is not None, Limits(**values["limits"]))
 
 
 @dataclass(frozen=True)

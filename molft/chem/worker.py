@@ -18,7 +18,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import Pipe
@@ -72,26 +72,34 @@ def map_blocks(
     blocks: Iterable[Sequence[str]],
     workers: int,
     timeout_s: float = 60.0,
-) -> Iterator[Result]:
+    ahead: int = 2,
+) -> Generator[Result, None, None]:
     """Yield ``function(block, lost=...)`` for every block, in order.
 
-    ``blocks`` is consumed lazily: at most two blocks per worker are taken but not yet yielded. With
+    ``blocks`` is consumed lazily: at most ``ahead`` blocks per worker are taken but not yet yielded. With
     ``workers=0`` all runs in this process, without protection. ``timeout_s`` bounds the processor time of
     each run of a block, so that a busy machine doesn't cost good rows.
     An exception of ``function`` ends the iteration as a :class:`MolftError` with the child's traceback.
     """
-    if workers < 0 or timeout_s <= 0:
-        raise MolftError(f"workers must be 0 or more and timeout_s above 0, got {workers} and {timeout_s}")
+    if workers < 0 or timeout_s <= 0 or ahead < 1:
+        raise MolftError(
+            "workers must be 0 or more, timeout_s above 0 and ahead at least 1, got "
+            f"{workers}, {timeout_s} and {ahead}"
+        )
     if workers and os.name == "nt":
         raise MolftError("worker processes need Linux or macOS; on Windows run with 0 workers")
     if workers == 0:
         return (function(block, lost={}) for block in blocks)
-    return _map_in_children(function, blocks, workers, timeout_s)
+    return _map_in_children(function, blocks, workers, timeout_s, ahead)
 
 
 def _map_in_children(
-    function: RowFunction[Result], blocks: Iterable[Sequence[str]], workers: int, timeout_s: float
-) -> Iterator[Result]:
+    function: RowFunction[Result],
+    blocks: Iterable[Sequence[str]],
+    workers: int,
+    timeout_s: float,
+    ahead: int,
+) -> Generator[Result, None, None]:
     children = [_Child(function, timeout_s) for _ in range(workers)]
     idle: SimpleQueue[_Child[Result]] = SimpleQueue()
     for child in children:
@@ -110,7 +118,7 @@ def _map_in_children(
     try:
         for block in blocks:
             pending.append(pool.submit(run, block))
-            if len(pending) == 2 * workers:
+            if len(pending) == ahead * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

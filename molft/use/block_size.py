@@ -19,9 +19,10 @@ from molft.files import read_json
 from molft.train.budget import Budget, say_nothing
 from molft.train.resident import format_memory, peak_of_child, used
 from molft.use.library import open_library
+from molft.use.local_engine import MOST_THREADS
 from molft.use.molecules import take_rows
 from molft.use.parts import PLAN, parts_folder
-from molft.use.question import MOST_THREADS, Question
+from molft.use.question import Question
 from molft.use.sources import find_files
 from molft.use.sweep import Job
 
@@ -74,7 +75,7 @@ def _read_first(job: Job, files: list[Path], question: Question, workers: int) -
     library = open_library(files, job.smiles_column, job.block_rows)
     frame = next(library.blocks)
     texts = frame[library.smiles_column].where(frame[PROBLEM] == "", "").tolist()
-    with closing(map_blocks(partial(prepare, recipe=question.recipe), [texts], workers)) as blocks:  # type: ignore[type-var]
+    with closing(map_blocks(partial(prepare, recipe=question.recipe), [texts], workers)) as blocks:
         return next(blocks), peak_of_child() if workers else 0
 
 

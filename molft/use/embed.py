@@ -19,10 +19,11 @@ from molft.files import atomic, sha256
 from molft.model.weights import CONFIG
 from molft.use.block_size import fit_job
 from molft.use.encoders import MoleculeEncoder, encoder_folder, load_encoder
+from molft.use.library import BLOCK_ROWS
 from molft.use.output import check_ending
 from molft.use.question import Question
 from molft.use.sources import Given
-from molft.use.sweep import BLOCK_ROWS, Job, Progress, Summary, sweep
+from molft.use.sweep import Job, Progress, Summary, sweep
 
 NPZ = ".npz"
 

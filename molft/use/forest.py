@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from molft.use.metrics import TaskType, check_classes
 from molft.use.trees import Nodes, make_leaf, pack_tree, sum_trees
 
 if TYPE_CHECKING:
+    from scipy import sparse
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 FEATURE_SET = f"ecfp4-counts-{FINGERPRINT_BITS}+{DESCRIPTOR_SET}"
@@ -26,6 +27,8 @@ FEATURE_SET = f"ecfp4-counts-{FINGERPRINT_BITS}+{DESCRIPTOR_SET}"
 
 # Rows that walk down the trees together; bounds the memory of a prediction.
 _ROWS_AT_ONCE = 256
+# Molecules up to which a forest of classes is quicker on all numbers than on those that are not zero.
+_DENSE = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,11 +151,22 @@ def _grow(
     labels: NDArray[np.float64],
     task_type: TaskType,
 ) -> list[Nodes]:
-    # A split on few features of many rows reads down the columns, one on a third of them along the rows: the
-    # trees are the same, but the other order in memory takes 1.4 to 1.7 times as long.
-    order: Literal["C", "F"] = "F" if task_type == "classification" else "C"
-    model.fit(np.asarray(table, order=order), labels)
+    model.fit(_lay_out(table, task_type), labels)
     return [pack_tree(estimator.tree_, task_type == "classification") for estimator in model.estimators_]
+
+
+def _lay_out(table: NDArray[np.float32], task_type: TaskType) -> NDArray[np.float32] | sparse.csc_matrix:
+    """The table as it is read quickest; for classes the trees are the same whichever way.
+
+    A split on few features reads down the columns, one on a third of them along the rows: the other order
+    in memory takes 1.4 to 1.7 times as long. Of many rows, nearly all of them zero in a column, only the
+    others are read: a third to a fifth less time, and a tenth of the memory (for values it takes longer).
+    """
+    from scipy import sparse
+
+    if task_type == "regression":
+        return np.asarray(table, order="C")
+    return sparse.csc_matrix(table) if len(table) > _DENSE else np.asarray(table, order="F")
 
 
 def _constant(known: NDArray[np.float64], task_type: TaskType) -> float | None:

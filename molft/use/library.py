@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -16,17 +17,32 @@ from molft.data.table import find_smiles_column
 from molft.use.question import Answered, Answers
 from molft.use.sources import check_column, read_files, read_headers
 
+BLOCK_ROWS = 1024
+"""Rows that are read, answered and written together, unless other numbers are asked for."""
+
 _LINES = {".csv": 1, ".tsv": 1, ".tab": 1, ".txt": 1, ".smi": 0, ".ism": 0, ".smiles": 0}  # header lines
 _CHUNK = 1 << 20
 
 
-class Library(NamedTuple):
-    """Rows that are read once: their columns, which of them holds the SMILES, and how that was found."""
+@dataclass
+class Library:
+    """Rows that are read once: their columns, which of them holds the SMILES, and how that was found.
+
+    ``waiting`` are the blocks of rows whose SMILES were handed out and that wait for the answers.
+    """
 
     columns: list[str]
     smiles_column: str
     found: str
     blocks: Iterator[pd.DataFrame]
+    waiting: deque[pd.DataFrame] = field(default_factory=deque)
+
+    def texts(self, skip: int = 0) -> Iterator[list[str]]:
+        """The SMILES of each block from block ``skip`` on, "" for a row that can't be read as written."""
+        for frame in islice(self.blocks, skip, None):
+            self.waiting.append(frame)
+            # The cells of a row that can't be read as written may stand in the wrong columns.
+            yield frame[self.smiles_column].where(frame[PROBLEM] == "", "").tolist()
 
 
 class Portion(NamedTuple):
@@ -66,16 +82,8 @@ def answer_library(library: Library, answers: Answers, skip: int = 0) -> Generat
     Memory does not grow with the library: few blocks are on their way at any time. Close the iterator to
     end the processes that answer early.
     """
-    waiting: deque[pd.DataFrame] = deque()
-
-    def texts() -> Iterator[list[str]]:
-        for frame in islice(library.blocks, skip, None):
-            waiting.append(frame)
-            # The cells of a row that can't be read as written may stand in the wrong columns.
-            yield frame[library.smiles_column].where(frame[PROBLEM] == "", "").tolist()
-
-    for answered in answers(texts()):
-        yield _join(waiting.popleft(), answered)
+    for answered in answers(library.texts(skip)):
+        yield _join(library.waiting.popleft(), answered)
 
 
 def _join(frame: pd.DataFrame, answered: Answered) -> Portion:

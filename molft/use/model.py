@@ -25,8 +25,6 @@ import molft
 from molft.chem.features import find_scheme
 from molft.chem.graphs import Graphs
 from molft.chem.prepare import Block, Recipe, prepare
-from molft.chem.smiles import Limits
-from molft.chem.standardize import RECIPE
 from molft.errors import MolftError
 from molft.files import read_json, sha256, write_json
 from molft.model.config import EncoderConfig, NetworkConfig
@@ -73,16 +71,11 @@ class About:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        limits = self.recipe.limits
         return {
             "tasks": list(self.tasks),
             "task_type": self.task_type,
             "answer": self.answer,
-            "recipe": {
-                "scheme": self.recipe.scheme,
-                "standardize": RECIPE if self.recipe.standardize else None,
-                "limits": {"characters": limits.characters, "atoms": limits.atoms, "rings": limits.rings},
-            },
+            "recipe": self.recipe.to_json(),
             "encoder": self.encoder.to_json(),
             "readout": self.readout,
             "head": self.head,
@@ -96,17 +89,11 @@ class About:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> About:
         """The inverse of :meth:`to_json`; what this molft can't follow is a :class:`MolftError`."""
-        recipe = values["recipe"]
-        if recipe["standardize"] not in (None, RECIPE):
-            raise MolftError(
-                f"the model was made with standardisation {recipe['standardize']}, this molft has {RECIPE}: "
-                "molecules would be read differently; use the molft version it was made with"
-            )
         about = cls(
             tasks=tuple(values["tasks"]),
             task_type=values["task_type"],
             answer=values["answer"],
-            recipe=Recipe(recipe["scheme"], recipe["standardize"] is not None, Limits(**recipe["limits"])),
+            recipe=Recipe.from_json(values["recipe"]),
             encoder=EncoderConfig.from_json(values["encoder"]),
             readout=values["readout"],
             head=values["head"],

@@ -1,28 +1,24 @@
-"""A question asked of every molecule of a library, and the processes of this machine that answer it.
+"""A question asked of every molecule of a library.
 
-The other place that answers is a Ray cluster (:mod:`molft.use.ray_engine`); what comes back is the same.
+It is answered on this machine (:mod:`molft.use.local_engine`) or by a Ray cluster
+(:mod:`molft.use.ray_engine`); what comes back is the same.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from molft.chem.prepare import Block, Recipe, prepare
-from molft.chem.worker import count_cores, map_blocks
+from molft.chem.prepare import Block, Recipe
 from molft.errors import MolftError, Rejected
 
-MOST_THREADS = 8
+if TYPE_CHECKING:  # a library is opened, and its first blocks are read, before torch is imported
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -69,27 +65,3 @@ def answer_block(question: Question, block: Block) -> Answered:
             f"and {len(question.columns)} columns"
         )
     return Answered(values, block.index, block.rejected)
-
-
-def answer_here(question: Question, blocks: Iterator[list[str]], workers: int | None) -> Iterator[Answered]:
-    """Answer block by block, in order: ``workers`` processes read the molecules, this one has the networks.
-
-    None for as many processes as this one may use cores; 0 for none. As many threads (at least one, at most
-    eight, for the memory that each needs) run a block each, on one core: the rounding of a product depends
-    on how many threads share it, so that otherwise another machine would give other bytes.
-    """
-    count = count_cores() if workers is None else workers
-    prepared = map_blocks(partial(prepare, recipe=question.recipe), blocks, count)
-    threads, pending = min(max(count, 1), MOST_THREADS), deque[Future[Answered]]()
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, "molft-network", torch.set_num_threads, (1,))
-    try:
-        for block in prepared:
-            pending.append(pool.submit(answer_block, question, block))
-            if len(pending) > threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(before)

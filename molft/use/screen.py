@@ -16,7 +16,9 @@ from molft.chem.prepare import Block
 from molft.errors import MolftError
 from molft.files import sha256
 from molft.model.inference import folds
+from molft.use.ahead import Ahead
 from molft.use.block_size import fit_job
+from molft.use.library import BLOCK_ROWS
 from molft.use.model import CONFIG, TRAINING, Model, load
 from molft.use.neighbours import Neighbours
 from molft.use.output import check_ending, is_folder
@@ -26,7 +28,7 @@ from molft.use.ray_engine import Cluster
 from molft.use.series import name_series
 from molft.use.sources import Given
 from molft.use.structures import SDF, write_sdf
-from molft.use.sweep import BLOCK_ROWS, Job, Progress, Summary, sweep
+from molft.use.sweep import Job, Progress, Summary, sweep
 
 
 def screen(
@@ -51,13 +53,12 @@ def screen(
     memory: int | None = None,
     precision: str = "float32",
     tell: Callable[[str], None] | None = None,
+    ahead: Ahead | None = None,
 ) -> Summary:
     """Predict for every row of ``library`` and write ``output`` (.csv, .tsv, each also .gz, or .parquet).
 
     An ``output`` without an ending is a folder of parquet files, one a part; with ``top`` it may be an
-    .sdf. ``library`` is a file, a folder, a pattern, several of these, or '-' for standard input; several
-    files are read in the order of their names, and the column ``file`` says where each row comes from
-    (:mod:`molft.use.sources`).
+    .sdf. ``library`` is as in :mod:`molft.use.sources`, which also says how several files are one.
 
     The output has the library's own columns, ``status`` (``ok`` or the reason), and one column a task: the
     probability of class 1, or the value in the label's unit, empty for a refused row. A name that the library
@@ -65,9 +66,8 @@ def screen(
     the so many best, ranked by the task ``by`` (the first if not given), highest first unless ``ascending``.
 
     ``diverse`` keeps at most ``per_scaffold`` (1 if not given) of these for each Murcko scaffold, going down
-    the whole ranking: the best of each series, every one with a better score than what was left out for
-    another reason than its series (a MaxMin choice would trade score for strangeness). An acyclic molecule
-    is a series of its own.
+    the whole ranking: the best of each series (a MaxMin choice would trade score for strangeness). An acyclic
+    molecule is a series of its own.
 
     ``spread`` adds ``TASK_spread``, how far the networks disagree: the standard deviation of probabilities,
     or of values in the label's unit (the forest's share of a blend has none). ``similarity`` adds how near
@@ -78,10 +78,12 @@ def screen(
     (:mod:`molft.use.ray_engine`). Finished parts are kept in ``OUTPUT.parts``, so that ``resume`` goes on
     after a kill, to the same bytes. ``memory`` is what all processes may hold, in bytes: rows of a block and
     processes go by it (:mod:`molft.use.block_size`), and ``tell`` is told. ``precision`` "bf16" is for
-    processors with units for it; the ranking hardly changes (docs/scale.md). What can't be used, and what
-    would overwrite or mix results, is a :class:`MolftError`.
+    processors with units for it; the ranking hardly changes (docs/scale.md). ``ahead`` is the library where
+    :func:`molft.use.ahead.read_ahead` has begun to read it (then without ``resume``, ``memory`` and ``ray``).
+    What can't be used, and what would overwrite or mix results, is a :class:`MolftError`.
     """
-    job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress, ray)
+    out = Path(output)
+    job = Job(library, out, smiles_column, block_rows, workers, resume, overwrite, progress, ray, ahead)
     _check_output(job.output, top)
     model = _load(model_dir, precision, ray)
     task, most = _check_ranking(model, top, by, ascending), _check_diversity(top, diverse, per_scaffold)

@@ -21,17 +21,18 @@ import torch
 
 import molft
 from molft.errors import MolftError
+from molft.use.ahead import Ahead
 from molft.use.columns import free_names
-from molft.use.library import Library, Portion, answer_library, expect_rows, open_library
+from molft.use.library import BLOCK_ROWS, Library, Portion, answer_library, expect_rows, open_library
+from molft.use.local_engine import answer_here, answer_read
 from molft.use.output import is_folder, write_rows
 from molft.use.parts import Tally, claim, count_parts, publish, read_parts, write_part
-from molft.use.question import Answers, Question, answer_here
+from molft.use.question import Answers, Question
 from molft.use.ranking import Ranking
 from molft.use.ray_engine import Cluster, answer_on_ray
 from molft.use.sources import Given, find_files, fingerprint
 
 FORMAT = "molft-parts-1"
-BLOCK_ROWS = 1024
 
 
 class Progress(Protocol):
@@ -47,7 +48,7 @@ class Job:
 
     Numbers of one molecule agree to rounding whatever ``block_rows`` is, and to the bit, on one kind of
     processor, whatever ``workers`` and ``ray`` are. With ``ray`` the tasks of that cluster answer, else
-    processes of this machine.
+    processes of this machine. ``ahead`` is the library where reading it has begun already.
     """
 
     library: Given
@@ -59,6 +60,7 @@ class Job:
     overwrite: bool = False
     progress: Progress | None = None
     ray: Cluster | None = None
+    ahead: Ahead | None = None
 
 
 Writer = Callable[[Path, Iterable[pa.Table], str], None]
@@ -115,7 +117,7 @@ def sweep(
     started = time.monotonic()
     files = find_files(job.library)
     _check(job, files)
-    library = open_library(files, job.smiles_column, job.block_rows)
+    library = job.ahead.library if job.ahead else open_library(files, job.smiles_column, job.block_rows)
     names = free_names(("status", *question.columns), library.columns)
     plan = _plan(job, question, library, files)
     folder = claim(job.output, plan, resume=job.resume, overwrite=job.overwrite)
@@ -155,15 +157,22 @@ def sweep(
 
 
 def _answers(job: Job, question: Question) -> Answers:
-    """What answers: processes here, or the cluster."""
-    if job.ray is None:
+    """What answers: processes here, perhaps with a beginning made, or the cluster."""
+    if job.ray is not None:
+        return partial(answer_on_ray, question, cluster=job.ray, workers=job.workers)
+    begun = job.ahead
+    if begun is None:
         return partial(answer_here, question, workers=job.workers)
-    return partial(answer_on_ray, question, cluster=job.ray, workers=job.workers)
+    if begun.recipe != question.recipe:
+        raise MolftError("the model was changed while its library was being read; start again")
+    return lambda _: answer_read(question, begun.blocks, begun.workers)
 
 
 def _check(job: Job, files: Sequence[Path]) -> None:
     if job.block_rows < 1:
         raise MolftError(f"block_rows is {job.block_rows}; it must be at least 1")
+    if job.ahead and (job.resume or job.ray or job.block_rows != BLOCK_ROWS):
+        raise MolftError("a library that is being read already can't be resumed, cut anew, or given to Ray")
     if files == [Path("-")]:
         if job.resume:
             raise MolftError("standard input can't be read a second time, so --resume needs a library file")
