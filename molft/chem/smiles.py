@@ -41,8 +41,8 @@ class Limits:
 
 LIMITS = Limits()
 
-# Marks of stereo, and hydrogens as atoms of their own: [H], [2H], [H+], [D], [#1].
-_STEREO_OR_HYDROGEN = re.compile(r"[@/\\]|\[\d*(?:[HDT]|\#1(?!\d))")
+# A hydrogen as an atom of its own: [H], [2H], [H+], [D], [#1].
+_HYDROGEN = re.compile(r"\[\d*(?:[HDT]|\#1(?!\d))")
 _AS_WRITTEN = Chem.SmilesParserParams()
 _AS_WRITTEN.sanitize = _AS_WRITTEN.removeHs = False
 
@@ -107,7 +107,8 @@ def _read(text: str) -> Chem.Mol | None:
     That search takes a quarter of the time. RDKit then hasn't noted that stereo is assigned (there is none),
     so what asks for it, such as a canonical SMILES, assigns it at that moment.
     """
-    if _STEREO_OR_HYDROGEN.search(text):
+    stereo = "@" in text or "/" in text or "\\" in text
+    if stereo or ("[" in text and _HYDROGEN.search(text)):
         return Chem.MolFromSmiles(text)
     mol = Chem.MolFromSmiles(text, _AS_WRITTEN)
     if mol is None or Chem.SanitizeMol(mol, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
