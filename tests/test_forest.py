@@ -123,6 +123,15 @@ def test_same_seed_same_forest_whatever_the_jobs() -> None:
     assert one.nodes.number.tolist() != other.nodes.number.tolist()
 
 
+def test_progress_counts_tasks_constant_ones_too() -> None:
+    features, told = toy(), list[tuple[int, int]]()
+    labels = np.concatenate((binary(features), np.ones((120, 1)), np.full((120, 1), NAN)), axis=1)
+    fit_forest(
+        features, labels, "classification", ["a", "b", "c"], trees=2, progress=lambda *at: told.append(at)
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
 def test_an_answer_does_not_depend_on_the_rows_beside_it() -> None:
     features = toy(600)
     labels = features[:, :1] + np.random.default_rng(1).normal(size=(600, 1))

@@ -7,8 +7,9 @@ import pytest
 
 from molft.errors import MolftError
 from molft.use import reproduce_runs
+from molft.use.fitting import GROWING
 from molft.use.options import Silent
-from molft.use.protocols import Setting
+from molft.use.protocols import Setting, _EpochCounter
 from molft.use.reproduce import reproduce
 from molft.use.reproduce_runs import _Watch, describe, read_records
 from tests.benchmark_sets import plain, use_tiny_sets
@@ -47,6 +48,19 @@ class Steps(Silent):
 
     def progress(self, what: str, done: int, total: int, note: str = "") -> None:
         self.steps.append((done, total))
+
+
+def test_tasks_of_the_forest_are_told_but_are_no_epochs() -> None:
+    told = list[tuple[int, int, str]]()
+    counter = _EpochCounter(4, lambda *step: told.append(step))
+    counter.progress("network 1 of 1", 1, 4, "loss 0.1")
+    counter.progress(GROWING, 1, 12)
+    counter.progress(GROWING, 2, 12)
+    assert told == [
+        (1, 4, "network 1 of 1: loss 0.1"),
+        (1, 4, "forest, tasks: 1 of 12"),
+        (1, 4, "forest, tasks: 2 of 12"),
+    ]
 
 
 def test_progress_counts_the_epochs_of_all_runs() -> None:

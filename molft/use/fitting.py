@@ -35,6 +35,7 @@ from molft.use.neighbours import Neighbours
 from molft.use.options import Options, Reporter
 from molft.use.retention import tell_retention
 
+GROWING = "forest, tasks"
 SMALL = 2000  # up to so many molecules three networks are trained, above one
 History = list[list[dict[str, Any]]]
 
@@ -176,6 +177,11 @@ def standardize_labels(data: Dataset, rows: NDArray[np.int64], about: About) -> 
 def grow_forest(data: Dataset, about: About, options: Options, reporter: Reporter) -> Forest:
     """The forest on the training molecules. It can't use a bound: ``>10`` counts as 10 there."""
     train = data.split.train
+
+    def tell(done: int, total: int) -> None:
+        if total > 1:
+            reporter.progress(GROWING, done, total)
+
     reporter.line(
         f"forest: {options.trees} trees on fragment counts and descriptors of {len(train)} molecules"
     )
@@ -187,6 +193,7 @@ def grow_forest(data: Dataset, about: About, options: Options, reporter: Reporte
         trees=options.trees,
         seed=options.seed,
         jobs=max(1, options.workers),  # 0 workers: in this process
+        progress=tell,
     )
     for note in forest.notes:
         reporter.line(f"forest: {note}")

@@ -6,7 +6,7 @@ A fitted forest is three flat arrays over the nodes of all trees, so that a save
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,7 @@ def fit_forest(
     balanced: bool = False,
     seed: int = 0,
     jobs: int = 2,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Forest:
     """Fit one forest per task on the molecules that have a label (NaN is none).
 
@@ -102,7 +103,8 @@ def fit_forest(
 
     A task with one class only is that constant, a task without labels is NaN; both are said in ``notes``.
     No label at all, a class other than 0 and 1, infinities and shapes that disagree give
-    :class:`MolftError`. The same seed gives the same forest whatever ``jobs`` is.
+    :class:`MolftError`. The same seed gives the same forest whatever ``jobs`` is. ``progress`` is told after
+    each task how many of how many are done.
 
     Shapes: float32 [B, F], float [B, T] -> forest of T tasks.
     """
@@ -123,6 +125,8 @@ def fit_forest(
         else:
             grown.append([make_leaf(constant)])
             notes.append(_explain(name, constant, int(known.sum())))
+        if progress:
+            progress(len(grown), len(tasks))
     return _join_trees(task_type, tuple(tasks), table.shape[1], grown, tuple(notes))
 
 

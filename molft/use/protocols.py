@@ -26,6 +26,7 @@ from molft.train.snap import EPOCHS, snap_plan
 from molft.use.benchmark_data import BenchmarkData
 from molft.use.evaluate import turn
 from molft.use.fitting import (
+    GROWING,
     fit,
     forest_features,
     grow_forest,
@@ -210,6 +211,9 @@ class _EpochCounter(Silent):
         self._done, self._total, self._tell = 0, total, tell
 
     def progress(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Count one more epoch."""
+        """Count one more epoch; the tasks of the forest come after the last, and are told beside it."""
+        if what == GROWING:
+            self._tell(self._done, self._total, f"{GROWING}: {done} of {total}")
+            return
         self._done += 1
         self._tell(self._done, self._total, f"{what}: {note}")
