@@ -18,6 +18,7 @@ from molft.model.updates import freeze_all_but_updates, is_update, merge_updates
 from molft.model.weights import load_encoder_files, save_encoder
 from molft.train.encoders import new_encoder
 from molft.train.finetune import finetune
+from molft.train.plan import Stage
 from tests.tiny import random_batch
 from tests.train_deeds import strategy_task, weights
 
@@ -97,7 +98,7 @@ def test_only_adapters_are_trained() -> None:
 
 
 def test_a_fine_tuned_network_has_its_old_weights_and_a_few_more() -> None:
-    task = strategy_task("adapter", adapter=2)
+    task = strategy_task("adapter", adapter=2, probe=0, epochs=6, stages=(Stage(0, 0),))
     before = weights(task.network)
     finetune(task)
     after = task.network.state_dict()

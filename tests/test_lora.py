@@ -12,6 +12,7 @@ from molft.model.updates import freeze_all_but_updates, is_update, merge_updates
 from molft.train.anchor import copy_weights
 from molft.train.encoders import new_encoder
 from molft.train.finetune import finetune
+from molft.train.plan import Stage
 from tests.tiny import random_batch
 from tests.train_deeds import strategy_task, weights
 
@@ -110,7 +111,7 @@ def test_only_updates_are_trained() -> None:
 
 
 def test_a_fine_tuned_network_is_plain_and_differs_by_low_rank_only() -> None:
-    task = strategy_task("lora", rank=2)
+    task = strategy_task("lora", rank=2, probe=0, epochs=6, stages=(Stage(0, 0),))
     before = weights(task.network)
     finetune(task)
     after = task.network.state_dict()

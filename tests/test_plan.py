@@ -63,8 +63,8 @@ def test_the_plan_follows_from_labels_task_and_encoder(
         ("lp-ft", 40, (Stage(0, ALL), Stage(100, NOTHING))),
         ("l2-sp", 30, (Stage(0, NOTHING),)),
         ("wise-ft", 30, (Stage(0, NOTHING),)),
-        ("lora", 30, (Stage(0, NOTHING),)),
-        ("adapter", 30, (Stage(0, NOTHING),)),
+        ("lora", 30, (Stage(0, ALL), Stage(100, NOTHING))),
+        ("adapter", 5, (Stage(0, ALL), Stage(25, NOTHING))),
     ],
 )
 def test_stages(strategy: str, epochs: int | None, stages: tuple[Stage, ...]) -> None:
@@ -198,8 +198,8 @@ def test_a_plan_from_before_a_setting_existed_is_read() -> None:
         ("lp-ft", {"probe": 100}),
         ("l2-sp", {"anchor": 0.2}),
         ("wise-ft", {"average": True}),
-        ("lora", {"rank": 8}),
-        ("adapter", {"adapter": 16}),
+        ("lora", {"rank": 8, "probe": 100}),
+        ("adapter", {"adapter": 16, "probe": 100}),
     ],
 )
 def test_what_a_strategy_adds(strategy: str, added: dict[str, object]) -> None:
@@ -257,7 +257,8 @@ def test_the_printed_plan_says_what_happens_when() -> None:
     assert rows["trained"] == "epoch 1: head only; epoch 101: everything"
     assert rows["learning rate"] == "head 0.001, encoder 0.0001, 3e-05 at the atom tables"
     assert rows["schedule"] == (
-        "10% warm-up, cosine, twice: for the head, then for everything; AdamW, weight decay 0.01"
+        "10% warm-up, cosine, twice: for the head alone, then for all that is trained; "
+        "AdamW, weight decay 0.01"
     )
     assert rows["epochs"] == "130; the one of the last 15 with the best validation pr_auc"
     few = dict(plan(249, strategy="gradual").rows())
@@ -265,6 +266,9 @@ def test_the_printed_plan_says_what_happens_when() -> None:
     assert few["epochs"] == "at most 30, stops after 10 without a better roc_auc"
     assert rows["batch"] == "32 molecules, dropout 0.3"
     assert rows["loss"] == "focal, rare classes oversampled"
+
+
+LATER = "epoch 1: head only; epoch 101: head, and"
 
 
 @pytest.mark.parametrize(
@@ -276,15 +280,18 @@ def test_the_printed_plan_says_what_happens_when() -> None:
             "wise-ft",
             "epoch 1: everything, then averaged with the pre-trained weights as far as validation gains",
         ),
-        ("lora", "epoch 1: head, and updates of rank 8 to the encoder's linear layers"),
-        ("adapter", "epoch 1: head, and 16 more hidden units in each layer of the encoder"),
+        ("lora", f"{LATER} updates of rank 8 to the encoder's linear layers"),
+        (
+            "adapter",
+            "epoch 1: head only; epoch 101: head, and 16 more hidden units in each layer of the encoder",
+        ),
     ],
 )
 def test_the_printed_plan_says_what_a_strategy_does(strategy: str, trained: str) -> None:
     rows = dict(plan(strategy=strategy).rows())
     assert (rows["strategy"], rows["trained"]) == (strategy, trained)
-    twice = ", twice: for the head, then for everything" in rows["schedule"]
-    assert twice == (strategy == "lp-ft")
+    twice = ", twice: for the head alone, then for all that is trained" in rows["schedule"]
+    assert twice == (strategy in ("lp-ft", "lora", "adapter"))
 
 
 def test_the_printed_plan_of_a_frozen_encoder() -> None:

@@ -26,6 +26,7 @@ from molft.train.losses import CLASS_LOSSES
 
 STRATEGIES = ("frozen", "gradual", "full", "lp-ft", "l2-sp", "wise-ft", "lora", "adapter")
 UPDATES = ("lora", "adapter")
+HEAD_FIRST = ("lp-ft", *UPDATES)
 TASK_TYPES = ("classification", "regression")
 FEW, SOME = 250, 1000
 RANK = 8
@@ -112,7 +113,7 @@ class Plan:
         """The plan as name and value, for printing."""
         stages = "; ".join(f"epoch {s.epoch + 1}: {self._released(s.frozen)}" for s in self.stages)
         lowest = f", {self.rate(0):.1g} at the atom tables" if self.layer_decay < 1 else ""
-        anew = ", twice: for the head, then for everything" if self.probe else ""
+        anew = ", twice: for the head alone, then for all that is trained" if self.probe else ""
         return [
             ("strategy", self.strategy),
             ("why", self.reason),
@@ -243,7 +244,7 @@ def _choose_epochs(labels: int, strategy: str, asked: int | None) -> tuple[int, 
     if strategy == "frozen":
         return 0, asked or alone
     proper = asked or (30 if labels <= SOME else 20)
-    probe = min(alone, 5 * proper) if strategy == "lp-ft" else 0
+    probe = min(alone, 5 * proper) if strategy in HEAD_FIRST else 0
     return probe, probe + proper
 
 
@@ -272,7 +273,7 @@ def _encoder_rate(strategy: str, labels: int, classes: bool, pretrained: bool) -
 def _stages(strategy: str, epochs: int, layers: int, probe: int) -> tuple[Stage, ...]:
     if strategy == "frozen":
         return (Stage(0, layers + 1),)
-    if strategy == "lp-ft":
+    if strategy in HEAD_FIRST:
         stages = [Stage(0, layers + 1), Stage(probe, 0)]
     elif strategy == "gradual":
         # Head alone for a tenth of the time, then the upper half, then all.

@@ -5,7 +5,8 @@
 
 One network by molft's plan with only the strategy changed; a seed draws the same molecules for every
 strategy. The epoch (and the average of wise-ft) is chosen on validation by ROC-AUC or RMSE; "lp-ft-any" is
-lp-ft where all epochs may be chosen, as many labels as there may be.
+lp-ft where all epochs may be chosen, as many labels as there may be; "lora-at-once" and "adapter-at-once" are
+those without the head's own epochs before.
 
 With ``--split inner``, as always where nothing is said, a seed splits the published train and validation
 parts anew by scaffold, and the test scores are of that split's test part: these may choose a default, because
@@ -34,7 +35,7 @@ from molft.data.moleculenet import SETS
 from molft.model.encoder import Encoder
 from molft.train.finetune import Examples, Task, finetune
 from molft.train.loop import predict
-from molft.train.plan import STRATEGIES, make_plan
+from molft.train.plan import STRATEGIES, UPDATES, Stage, make_plan
 from molft.train.precision import choose_half
 from molft.use.evaluate import PRIMARY, turn, validation_score
 from molft.use.metrics import LOWER_IS_BETTER
@@ -44,7 +45,8 @@ from tests.benchmarks.rows import RESULTS, append_row, is_known, read_rows
 
 TABLE = RESULTS / "strategies.csv"
 ANY_EPOCH = "lp-ft-any"
-COMPARED = (*STRATEGIES, ANY_EPOCH)
+AT_ONCE = {f"{name}-at-once": name for name in UPDATES}
+COMPARED = (*STRATEGIES, ANY_EPOCH, *AT_ONCE)
 KEY = ("sha256", "split", "set", "labels", "strategy", "seed")
 FIELDS = (*KEY, "encoder", "precision", "metric", "valid", "test", "best_epoch", "epochs", "share",
           "retention", "seconds")  # fmt: skip
@@ -64,10 +66,12 @@ def measure(
     began = time.monotonic()
     train, valid, test = draw(parts[0], labels, seed), *parts[1:]
     layers, metric = start.config.layers, PRIMARY[task_type]
-    named = "lp-ft" if strategy == ANY_EPOCH else strategy
+    named = "lp-ft" if strategy == ANY_EPOCH else AT_ONCE.get(strategy, strategy)
     plan = make_plan(len(train), task_type, pretrained=True, layers=layers, strategy=named)
     if strategy == ANY_EPOCH:
         plan = replace(plan, judged=0, patience=plan.epochs)
+    if strategy in AT_ONCE:
+        plan = replace(plan, probe=0, epochs=plan.epochs - plan.probe, stages=(Stage(0, 0),))
     torch.manual_seed(seed)
     network = network_on(start, train.labels.shape[1]).to(device)
     score = partial(validation_score, select=metric)
