@@ -38,6 +38,8 @@ from molft.use.question import Answered, Question
 from tests.benchmarks.screen_inputs import ENAMINE, save_model, write_library
 
 CHUNK = 500
+# A command uses as many threads as it would by itself, whatever this process was told.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CORES = sorted(os.sched_getaffinity(0))[:2]
 
 
@@ -81,8 +83,10 @@ def time_parse(library: Path, repeats: int) -> Turn:
 
 def run(command: Sequence[str | Path], cores: Sequence[int] = CORES) -> None:
     """Run a command on so many cores; a failure is an error that shows its output."""
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     done = subprocess.run(
         list(map(str, command)),
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
