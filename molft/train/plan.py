@@ -53,11 +53,11 @@ class Plan:
     counts epochs without improvement among these, once everything that will be released is released.
 
     ``probe`` epochs train the head alone before the learning rate's schedule begins anew (LP-FT, Kumar et
-    al., ICLR 2022; so do LoRA and adapters). ``anchor`` is the strength of the pull to the pre-trained weights (L2-SP, Li et al.,
-    ICML 2018). ``average`` says that validation may mix pre-trained and fine-tuned weights in the end
-    (WiSE-FT, Wortsman et al., CVPR 2022). With a ``rank`` above 0, only low-rank updates of the encoder's
-    linear layers are trained, and merged in the end (LoRA, Hu et al., ICLR 2022); with an ``adapter`` above
-    0, only so many more hidden units of each layer (AdapterGNN, Li et al., AAAI 2024).
+    al., ICLR 2022; so do LoRA and adapters). ``anchor`` is the strength of the pull to the pre-trained
+    weights (L2-SP, Li et al., ICML 2018). ``average`` says that validation may mix both sets of weights
+    in the end (WiSE-FT, Wortsman et al., CVPR 2022). With a ``rank`` above 0, only low-rank updates of
+    the encoder's linear layers are trained, and merged in the end (LoRA, Hu et al., ICLR 2022); with an
+    ``adapter`` above 0, only so many more hidden units of each layer (AdapterGNN, Li et al., AAAI 2024).
     ``floor`` is the share of its peak at which the learning rate ends: 1 keeps it constant.
     """
 
