@@ -11,7 +11,7 @@ def constant(value: float) -> list[np.ndarray]:
 
 
 def test_answers_are_means_of_what_their_names_say() -> None:
-    found = combine([constant(value) for value in (1, 2, 6, 8, 8)], constant(11), constant(7))
+    found = combine([constant(value) for value in (1, 2, 6, 8, 8)], *map(constant, (11, 7, 5, 9)))
     values = {name: [float(part[0, 0]) for part in parts] for name, parts in found.items()}
     assert values == {
         "network x1": [1, 1],
@@ -19,13 +19,18 @@ def test_answers_are_means_of_what_their_names_say() -> None:
         "network x5": [5, 5],
         "forest": [11, 11],
         "forest with vectors": [7, 7],
+        "gp": [5, 5],
+        "gp without vectors": [9, 9],
         "network x1 + forest": [6, 6],
         "network x3 + forest": [7, 7],
         "network x5 + forest": [8, 8],
         "network x3 0.25 + forest": [9, 9],
         "network x3 0.75 + forest": [5, 5],
         "network x3 + forest with vectors": [5, 5],
-        "network x3 + both forests": [6, 6],
+        "network x3 + gp": [4, 4],
+        "network x1 + forest + gp": [17 / 3, 17 / 3],
+        "network x3 + forest + gp": [19 / 3, 19 / 3],
+        "network x5 + forest + gp": [7, 7],
     }
     assert [part.shape for part in found["network x1"]] == [(2, 1), (3, 1)]
 

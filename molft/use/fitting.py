@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +16,11 @@ from molft.chem.smiles import Limits
 from molft.errors import MolftError
 from molft.model.adapters import adapted
 from molft.model.encoder import Encoder
-from molft.model.network import Network, suited_readout
+from molft.model.network import Network, build_reader, suited_readout
 from molft.train.budget import Budget
 from molft.train.encoders import new_encoder
 from molft.train.finetune import Examples
-from molft.train.loop import PREDICTED, predict_each
+from molft.train.loop import PREDICTED, predict, predict_each
 from molft.train.losses import ClassBalance
 from molft.train.plan import Plan, make_plan
 from molft.train.reading import rows_within
@@ -29,13 +30,14 @@ from molft.use.encoders import find_encoder
 from molft.use.ensemble import Ensemble, train_networks
 from molft.use.evaluate import Evaluation, evaluate
 from molft.use.forest import Forest, fit_forest, join_features
+from molft.use.gaussian_process import MOST, GaussianProcess, fit_process
 from molft.use.model import About, Model
 from molft.use.molecules import take_rows
 from molft.use.neighbours import Neighbours
 from molft.use.options import Options, Reporter
 from molft.use.retention import tell_retention
 
-GROWING = "forest, tasks"
+GROWING, LIKENING = "forest, tasks", "gaussian process, tasks"
 SMALL = 2000  # up to so many molecules three networks are trained, above one
 History = list[list[dict[str, Any]]]
 
@@ -89,7 +91,9 @@ def fit(
     neighbours = Neighbours.of(
         take_rows(data.block, data.split.train), [data.assay.smiles[row] for row in data.split.train]
     )
-    model = Model(replace(about, facts=facts), networks, forest, neighbours=neighbours, rows=rows)
+    about = replace(about, facts=facts)
+    process = fit_likeness(data, about, encoder, rows, options, reporter)
+    model = Model(about, networks, forest, neighbours=neighbours, rows=rows, process=process)
     parts = {
         name: (take_rows(data.block, rows), data.examples(rows))
         for name, rows in (("valid", data.split.valid), ("test", data.split.test))
@@ -177,11 +181,6 @@ def standardize_labels(data: Dataset, rows: NDArray[np.int64], about: About) -> 
 def grow_forest(data: Dataset, about: About, options: Options, reporter: Reporter) -> Forest:
     """The forest on the training molecules. It can't use a bound: ``>10`` counts as 10 there."""
     train = data.split.train
-
-    def tell(done: int, total: int) -> None:
-        if total > 1:
-            reporter.progress(GROWING, done, total)
-
     reporter.line(
         f"forest: {options.trees} trees on fragment counts and descriptors of {len(train)} molecules"
     )
@@ -193,11 +192,45 @@ def grow_forest(data: Dataset, about: About, options: Options, reporter: Reporte
         trees=options.trees,
         seed=options.seed,
         jobs=max(1, options.workers),  # 0 workers: in this process
-        progress=tell,
+        progress=partial(_tell_tasks, reporter, GROWING),
     )
     for note in forest.notes:
         reporter.line(f"forest: {note}")
     return forest
+
+
+def fit_likeness(
+    data: Dataset, about: About, encoder: Encoder, rows: int, options: Options, reporter: Reporter
+) -> GaussianProcess | None:
+    """The Gaussian process on the training molecules; None for too many. Like the forest, it knows no bounds.
+
+    Its vectors are those of the encoder as it was pre-trained, if it was; ``rows`` molecules go through that
+    at a time.
+    """
+    train = data.split.train
+    if len(train) > MOST:
+        reporter.line(f"gaussian process: left out, which is for up to {MOST:,} molecules ({len(train):,})")
+        return None
+    if data.block.descriptors is None:
+        raise MolftError("the molecules were prepared without descriptors (Recipe.forest)")
+    reader = build_reader(encoder).eval() if options.encoder != "none" else None
+    read = "descriptors" if reader is None else "descriptors and the encoder's vectors"
+    reporter.line(f"gaussian process: on {read} of {len(train)} molecules")
+    process = fit_process(
+        data.block.descriptors[train],
+        None if reader is None else predict(reader, data.block.graphs.take(train), rows),
+        data.assay.labels[train],
+        about.task_type,  # type: ignore[arg-type]
+        about.tasks,
+        seed=options.seed,
+        progress=partial(_tell_tasks, reporter, LIKENING),
+    )
+    return replace(process, reader=reader)
+
+
+def _tell_tasks(reporter: Reporter, what: str, done: int, total: int) -> None:
+    if total > 1:
+        reporter.progress(what, done, total)
 
 
 def forest_features(block: Block) -> NDArray[np.float32]:

@@ -1,9 +1,10 @@
 """A fine-tuned model: what it is on disk, and what it says about molecules.
 
 The folder holds ``config.json`` (what the model is), ``model.safetensors`` (the networks),
-``forest.safetensors``, ``training.safetensors`` and the reports. Nothing in it is code. ``config.json``
-names the sha256 of these files, so a changed or truncated one is refused. ``training.safetensors`` holds the
-training molecules, to tell how near a new one is; a model can be given away without that file.
+``forest.safetensors``, ``gp.safetensors`` (the Gaussian process), ``training.safetensors`` and the reports.
+Nothing in it is code. ``config.json`` names the sha256 of these files, so a changed or truncated one is
+refused. ``training.safetensors`` holds the training molecules, to tell how near a new one is; a model can be
+given away without that file. (The process holds their descriptors and vectors, but not what they are.)
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ from molft.train.plan import TASK_TYPES
 from molft.use.columns import free_names
 from molft.use.forest import Forest, join_features
 from molft.use.forest_file import load_forest, save_forest
+from molft.use.gaussian_process import GaussianProcess
+from molft.use.gaussian_process_file import load_process, save_process
 from molft.use.neighbours import Neighbours, load_neighbours, save_neighbours
 
 FORMAT = "molft-model-1"
 CONFIG, WEIGHTS, FOREST = "config.json", "model.safetensors", "forest.safetensors"
-TRAINING = "training.safetensors"
-ANSWERS = ("network", "forest", "blend")
+PROCESS, TRAINING = "gp.safetensors", "training.safetensors"
+ANSWERS = ("network", "forest", "gp", "blend")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class About:
     """Everything about a model but its weights; this is ``config.json``.
 
     ``centre`` and ``scale`` [T] turn a network's standardised value into the label's unit (0 and 1 for
-    classes). ``answer`` says which of network, forest and blend (their mean) the model's prediction is.
+    classes). ``answer`` says which of network, forest, Gaussian process (gp) and blend (the mean of those
+    that there are) the model's prediction is.
     ``thresholds`` [T] turn a probability into a call. ``facts`` holds plan, split, data hash and the like.
     """
 
@@ -138,7 +142,7 @@ def build_network(about: About, encoder: Encoder | None = None) -> Network:
 
 @dataclass
 class Model:
-    """Networks (an ensemble) and a forest that answer together; the networks are trained no more.
+    """Networks (an ensemble), a forest and a Gaussian process that answer together; none is trained any more.
 
     ``rows`` molecules go through them at a time. With ``half`` their layers are computed in 16 bits where
     they can be folded (:mod:`molft.model.inference`).
@@ -151,6 +155,7 @@ class Model:
     neighbours: Neighbours | None = None
     rows: int = PREDICTED
     half: bool = False
+    process: GaussianProcess | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -188,21 +193,19 @@ class Model:
         With ``spread`` also that: the standard deviation over the networks (:meth:`each_network`), around
         their mean, as of all there are.
         """
-        wanted = ANSWERS if every and self.forest else (self.about.answer,)
-        out: dict[str, NDArray[np.float64]] = {}
-        if {"network", "blend"} & set(wanted) or every or spread:
-            values = self.each_network(block.graphs)
-            out["network"] = values.mean(axis=0)
-            if spread:
-                out["spread"] = values.std(axis=0)
-        if {"forest", "blend"} & set(wanted):
-            if self.forest is None or block.counts is None or block.descriptors is None:
-                raise MolftError(
-                    "this model's answer needs its forest, which is missing; copy the whole folder"
-                )
-            out["forest"] = self.forest.predict(join_features(block.counts, block.descriptors))
-        if "blend" in wanted:
-            out["blend"] = (out["network"] + out["forest"]) / 2
+        wanted = self._sources(every)
+        networks = self.networks if "network" in wanted or spread else []
+        reader = self.process.reader if self.process and "gp" in wanted else None
+        raw = self._run([*networks, reader] if reader else networks, block.graphs)
+        vectors = raw.pop() if reader else None
+        each = np.array([finish(self.about, out) for out in raw])
+        out = {"network": each.mean(axis=0)} if networks else {}
+        if spread:
+            out["spread"] = each.std(axis=0)
+        if "forest" in wanted or "gp" in wanted:
+            out |= self._read_fragments(block, vectors, wanted)
+        if len(wanted) > 1:
+            out["blend"] = np.mean([out[name] for name in wanted], axis=0)
         return out
 
     def network_values(self, graphs: Graphs) -> NDArray[np.float64]:
@@ -212,15 +215,43 @@ class Model:
 
     def each_network(self, graphs: Graphs) -> NDArray[np.float64]:
         """Prediction of each network alone, in probabilities or label units, float64 [members, B, T]."""
-        if not len(graphs):
-            return np.zeros((len(self.networks), 0, len(self.about.tasks)))
-        each = predict_each(self.networks, graphs, self.rows, self._folded)
-        return np.stack([finish(self.about, out) for out in each])
+        return np.array([finish(self.about, out) for out in self._run(self.networks, graphs)])
+
+    def _sources(self, every: bool) -> list[str]:
+        """The answers that are asked for or that the blend is the mean of; a missing one is an error."""
+        there = {"network": True, "forest": self.forest is not None, "gp": self.process is not None}
+        answer = self.about.answer
+        # Every model that answers by a blend has a forest; not every one has a process.
+        needed = "forest" if answer == "blend" else answer
+        if not (every or there[needed]):
+            raise MolftError(
+                f"this model's answer needs its {needed}, which is missing; copy the whole folder"
+            )
+        return [name for name in there if there[name] and (every or answer in (name, "blend"))]
+
+    def _read_fragments(
+        self, block: Block, vectors: NDArray[np.float32] | None, wanted: Sequence[str]
+    ) -> dict[str, NDArray[np.float64]]:
+        """What forest and process say."""
+        if block.counts is None or block.descriptors is None:
+            raise MolftError("the molecules were prepared without fragments and descriptors (Recipe.forest)")
+        out = {}
+        if self.forest is not None and "forest" in wanted:
+            out["forest"] = self.forest.predict(join_features(block.counts, block.descriptors))
+        if self.process is not None and "gp" in wanted:
+            out["gp"] = self.process.predict(block.descriptors, vectors)
+        return out
+
+    def _run(self, networks: Sequence[Network], graphs: Graphs) -> list[NDArray[np.float32]]:
+        """Raw outputs of some of the networks and the reader, which share what they can, [B, ...] each."""
+        return predict_each(networks, graphs, self.rows, [self._folded[id(network)] for network in networks])
 
     @cached_property
-    def _folded(self) -> list[FoldedEncoder | None]:
+    def _folded(self) -> dict[int, FoldedEncoder | None]:
         # Once, not for each block of a library.
-        return fold_each(self.networks, self.half)
+        reader = self.process.reader if self.process else None
+        networks = [*self.networks, reader] if reader else self.networks
+        return dict(zip(map(id, networks), fold_each(networks, self.half), strict=True))
 
     def save(self, directory: Path) -> None:
         """Write the folder; ``config.json`` comes last, so an unfinished folder is not a model."""
@@ -232,6 +263,8 @@ class Model:
         if self.forest is not None:
             save_forest(self.forest, directory / FOREST)
             hashes[FOREST] = sha256(directory / FOREST)
+        if self.process is not None:
+            hashes[PROCESS] = save_process(self.process, directory / PROCESS)
         if self.neighbours is not None:
             hashes[TRAINING] = save_neighbours(self.neighbours, directory / TRAINING)
         versions = {"molft": molft.__version__, "rdkit": rdkit.__version__, "torch": torch.__version__}
@@ -288,7 +321,8 @@ def load(directory: str | Path) -> Model:
                 f"{folder / FOREST} is not the file that was saved (sha256 differs); copy it again"
             )
         forest = load_forest(folder / FOREST)
+    process = load_process(folder / PROCESS, hashes[PROCESS]) if PROCESS in hashes else None
     neighbours = None
     if TRAINING in hashes and (folder / TRAINING).exists():
         neighbours = load_neighbours(folder / TRAINING, hashes[TRAINING])
-    return Model(about, networks, forest, folder, neighbours)
+    return Model(about, networks, forest, folder, neighbours, process=process)

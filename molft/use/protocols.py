@@ -27,6 +27,7 @@ from molft.use.benchmark_data import BenchmarkData
 from molft.use.evaluate import turn
 from molft.use.fitting import (
     GROWING,
+    LIKENING,
     fit,
     forest_features,
     grow_forest,
@@ -34,7 +35,7 @@ from molft.use.fitting import (
     standardize_labels,
     start_encoder,
 )
-from molft.use.model import ANSWERS, About, build_network, finish
+from molft.use.model import About, build_network, finish
 from molft.use.options import Options, Silent
 
 PROTOCOLS = ("molft", "snap")
@@ -192,7 +193,8 @@ def _run_molft(data: BenchmarkData, setting: Setting, seed: int, folder: Path, t
     fitted = fit(data.data, encoder, about, plan, folder, options, reporter)
     predictions = fitted.evaluation.predictions
     scores = {
-        name: _part_scores(data, {part: predictions[part][name] for part in predictions}) for name in ANSWERS
+        name: _part_scores(data, {part: predictions[part][name] for part in predictions})
+        for name in predictions["test"]
     }
     answer = fitted.model.about.answer
     return {
@@ -211,9 +213,9 @@ class _EpochCounter(Silent):
         self._done, self._total, self._tell = 0, total, tell
 
     def progress(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Count one more epoch; the tasks of the forest come after the last, and are told beside it."""
-        if what == GROWING:
-            self._tell(self._done, self._total, f"{GROWING}: {done} of {total}")
+        """Count one more epoch; the tasks of forest and process come after the last, told beside it."""
+        if what in (GROWING, LIKENING):
+            self._tell(self._done, self._total, f"{what}: {done} of {total}")
             return
         self._done += 1
         self._tell(self._done, self._total, f"{what}: {note}")

@@ -43,7 +43,8 @@ _LISTED = 3  # rows shown of each kind of curation
 ANSWER_NAMES = {
     "network": "The network",
     "forest": "The random forest",
-    "blend": "The blend, the mean of network and forest,",
+    "gp": "The Gaussian process",
+    "blend": "The blend, the mean of the others,",
 }
 SPLIT_MEANINGS = {
     "scaffold": "whole scaffolds, largest first: test molecules have ring systems that were not trained on",

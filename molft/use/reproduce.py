@@ -16,6 +16,7 @@ from molft.files import read_json, sha256, write_json
 from molft.model.encoder import Encoder
 from molft.model.weights import CONFIG
 from molft.use.benchmark_data import check_names, read_benchmark
+from molft.use.checkout import find_commit
 from molft.use.encoders import SHIPPED, encoder_folder
 from molft.use.options import Reporter, Silent
 from molft.use.protocols import SEEDS, Setting, starting_encoder
@@ -54,7 +55,7 @@ def reproduce(
     encoder, _ = starting_encoder(setting)
     about = _about(setting, encoder, rows)
     _claim(folder, about, resume)
-    shared = {name: about[name] for name in _SHARED} | {"first_rows": rows}
+    shared = {name: about[name] for name in _SHARED} | {"first_rows": rows, "commit": find_commit()}
     for name in names:
         wanted = [seed for seed in range(count) if not record_path(folder, name, seed).exists()]
         if len(wanted) < count:

@@ -19,6 +19,7 @@ _MARKS: dict[str, dict[str, Any]] = {
     "network": {"marker": "o", "color": "#1f5fa8", "label": "network, epoch by validation"},
     "last epoch": {"marker": "x", "color": "#1f5fa8", "label": "network, last epoch"},
     "forest": {"marker": "^", "color": "#3a7d44", "label": "forest"},
+    "gp": {"marker": "P", "color": "#8a6fb3", "label": "Gaussian process"},
     "blend": {"marker": "v", "color": "#b3541e", "label": "blend"},
     "answer": {"marker": "*", "color": "#b3541e", "label": "answer"},
 }

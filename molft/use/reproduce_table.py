@@ -19,7 +19,7 @@ from molft.use.output import write_rows
 from molft.use.published import SNAP_SETS, SOURCES, find_published, published
 from molft.use.reproduce_plot import draw_results
 
-ANSWERS = ("network", "last epoch", "forest", "blend", "answer")
+ANSWERS = ("network", "last epoch", "forest", "gp", "blend", "answer")
 PUBLISHED = ("none", "ContextPred", "best")
 _RUN = ("set", "seed", "protocol", "encoder", "metric")
 _FACTS = ("data_file", "data_sha256", "rows", "kept", "dropped", "published_kept", "left_out",
@@ -135,7 +135,8 @@ def _caption(rows: Sequence[dict[str, Any]], methods: Sequence[str], answers: Se
         "network": "network: at the epoch that validation picked",
         "last epoch": "last: at the last epoch",
         "forest": "forest: on fragment counts and descriptors",
-        "blend": "blend: mean of network and forest",
+        "gp": "gp: Gaussian process, up to 2,000 molecules",
+        "blend": "blend: mean of these",
         "answer": "answer: the one that validation chose",
     }
     told.append("Ours, " + "; ".join(means[answer] for answer in answers) + "; ± over seeds.")
@@ -196,7 +197,9 @@ def _flat_record(record: dict[str, Any]) -> dict[str, Any]:
     split = {f"split_{part}": record["split"][part] for part in PARTS}
     facts = {name: record[name] for name in _FACTS}
     run = {name: record[name] for name in _RUN}
-    return run | scores | chosen | tasks | split | facts | record["versions"]
+    return (
+        run | scores | chosen | tasks | split | facts | record["versions"] | {"commit": record.get("commit")}
+    )
 
 
 def _flat_row(row: dict[str, Any]) -> dict[str, Any]:
