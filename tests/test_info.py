@@ -12,7 +12,7 @@ from molft.model.weights import save_encoder
 from molft.use.assay import finetune
 from molft.use.estimators import MoleculeClassifier
 from molft.use.info import describe
-from molft.use.model import CONFIG, WEIGHTS
+from molft.use.model import ANSWERS, CONFIG, WEIGHTS
 from tests.series import has_halogen, pyridines
 from tests.small import ENCODER, save_small_encoder, small_options, write_assay
 
@@ -38,7 +38,7 @@ def test_a_model_says_what_it_is_and_how_good(folders: Path) -> None:
     assert lines[4] == "split: random"
     assert lines[5].startswith("plan: lp-ft; 32 labelled training molecules")
     assert [line.split(":")[0] for line in lines[6:]] == [
-        f"{part}, {answer}" for part in ("valid", "test") for answer in ("network", "forest", "blend")
+        f"{part}, {answer}" for part in ("valid", "test") for answer in ANSWERS
     ]
     assert "roc_auc " in lines[6] and "nan" not in "\n".join(lines)
 

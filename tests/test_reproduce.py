@@ -16,6 +16,7 @@ from molft.files import read_json
 from molft.train.finetune import finetune
 from molft.use import reproduce_runs
 from molft.use.benchmark_data import BenchmarkData
+from molft.use.checkout import find_commit
 from molft.use.protocols import Setting, Tell
 from molft.use.reproduce import reproduce
 from molft.use.reproduce_runs import record_path
@@ -52,13 +53,14 @@ def test_protocol_snap_from_scratch(data: Path, tmp_path: Path) -> None:
     for found in record["scores"].values():
         assert 0 <= found["valid"] <= 1 and 0 <= found["test"] <= 1 and found["tasks"] == 1
     assert record["versions"].keys() == {"molft", "torch", "rdkit"}
+    assert record["commit"] == find_commit()
     assert not (tmp_path / "out" / "unfinished").exists()
 
 
 def test_protocol_molft(data: Path, encoder: Path, tmp_path: Path) -> None:
     setting = Setting("molft", str(encoder), epochs=2, ensemble_size=2, trees=5)
     (record,) = reproduce(["esol"], tmp_path / "out", setting, seeds=1, data_dir=data)
-    assert list(record["scores"]) == ["network", "forest", "blend", "answer"]
+    assert list(record["scores"]) == ["network", "forest", "gp", "blend", "answer"]
     assert record["scores"]["answer"] == record["scores"][record["answer"]]
     assert len(record["best_epoch"]) == len(record["epochs"]) == 2
     assert (record["metric"], record["encoder"]) == ("rmse", "small")

@@ -64,7 +64,7 @@ def test_it_says_what_the_model_is_and_how_good() -> None:
     found = evaluation.scores["test"]["blend"].tasks["active"]["roc_auc"]
     assert f"ROC-AUC {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]" in text
     assert "On 36 test molecules that were not trained on; guessing gives 0.500." in text
-    assert "The blend, the mean of network and forest, makes the predictions" in text
+    assert "The blend, the mean of the others, makes the predictions" in text
     assert "best validation ROC-AUC (network 0.801, forest 0.794, blend 0.822)" in text
     assert "made from 120 molecules in 120 rows of assay.csv" in text
     assert "A probability of 0.40 or more is a positive call" in text

@@ -20,7 +20,7 @@ from molft.model.inference import FoldedEncoder
 from molft.model.network import Network, build_reader, vector_width
 from molft.model.weights import CONFIG, load_encoder_files
 from molft.train.loop import PREDICTED, fold_each, predict_each
-from molft.use.model import FORMAT, load
+from molft.use.model import FORMATS, load
 
 SHIPPED = ("default", "small")
 """Encoders that come with molft: the best, and one of a quarter of its parameters."""
@@ -113,7 +113,7 @@ def encoder_folder(name: str | Path) -> Path:
 
 def _is_model(folder: Path) -> bool:
     record = read_json(folder / CONFIG)
-    return isinstance(record, dict) and record.get("format") == FORMAT
+    return isinstance(record, dict) and record.get("format") in FORMATS
 
 
 def _first_encoder(folder: Path) -> MoleculeEncoder:

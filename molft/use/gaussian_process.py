@@ -141,36 +141,38 @@ def _fit_task(
     some = np.random.default_rng(seed).permutation(len(table))[:_SEARCHED]
     amplitudes, lengths, noise = search_kernel(table[some].astype(np.float64), wanted[some], groups)
     kernel = kernel_of(group_distances(table, table, groups), amplitudes, lengths)
-    noisy = kernel.astype(np.float64) + noise * np.eye(len(table))
+    noisy = kernel + noise * np.eye(len(table))
     return scale * cho_solve(cho_factor(noisy, lower=True), wanted), amplitudes, lengths
 
 
 def group_distances(
-    some: NDArray[np.float32], others: NDArray[np.float32], groups: tuple[int, ...]
-) -> list[NDArray[np.float32]]:
+    some: NDArray[np.floating], others: NDArray[np.floating], groups: tuple[int, ...]
+) -> list[NDArray[np.float64]]:
     """Euclidean distance of every pair in each group of columns.
+
+    In 64 bits: where there is little noise, large weights of either sign make much of a small error.
 
     Shapes: [X, F], [Y, F] -> G times [X, Y].
     """
     found = []
     for first, last in zip(np.cumsum([0, *groups[:-1]]), np.cumsum(groups), strict=True):
-        left, right = some[:, first:last], others[:, first:last]
+        left, right = (table[:, first:last].astype(np.float64) for table in (some, others))
         squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * left @ right.T
         found.append(np.sqrt(np.maximum(squares, 0)))  # rounding may give a little less than 0
     return found
 
 
 def kernel_of(
-    distances: Sequence[NDArray[np.float32]], amplitudes: NDArray[np.float64], lengths: NDArray[np.float64]
-) -> NDArray[np.float32]:
+    distances: Sequence[NDArray[np.float64]], amplitudes: NDArray[np.float64], lengths: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Sum over the groups of ``amplitude (1 + r) exp(-r)`` with ``r = sqrt(3) distance / length``.
 
     Shapes: G times [X, Y], [G], [G] -> [X, Y].
     """
     total = np.zeros_like(distances[0])
     for distance, amplitude, length in zip(distances, amplitudes, lengths, strict=True):
-        r = distance * np.float32(np.sqrt(3) / length)
-        total += np.float32(amplitude) * (1 + r) * np.exp(-r)
+        r = distance * (np.sqrt(3) / length)
+        total += amplitude * (1 + r) * np.exp(-r)
     return total
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from molft.files import read_json
 from molft.use.encoders import find_encoder
-from molft.use.model import CONFIG, FORMAT, load
+from molft.use.model import CONFIG, FORMATS, load
 from molft.use.node_files import describe_nodes
 from molft.use.node_model import FORMAT as NODES_FORMAT
 
@@ -17,7 +17,7 @@ def describe(name: str) -> str:
     """What the model folder (or encoder folder, or shipped encoder) ``name`` holds, in lines."""
     config = Path(name) / CONFIG
     record = read_json(config) if config.is_file() else None
-    if isinstance(record, dict) and record.get("format") == FORMAT:
+    if isinstance(record, dict) and record.get("format") in FORMATS:
         return "\n".join(_describe_model(Path(name)))
     if isinstance(record, dict) and record.get("format") == NODES_FORMAT:
         return describe_nodes(Path(name))

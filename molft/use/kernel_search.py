@@ -16,7 +16,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, Sum, WhiteKernel
 
-_BOUNDS = (1e-3, 1e3)
+# Of the variance of the labels: less noise than a thousandth of it is in no assay.
+_SHARES = (1e-3, 1e3)
+# In units of a usual distance: with a shorter length, every molecule would be a world of its own.
+_LENGTHS = (0.1, 100.0)
 
 
 class KernelNumbers(NamedTuple):
@@ -38,7 +41,7 @@ class _OnColumns(Matern):
         first: int = 0,
         last: int = 1,
         length_scale: float = 1.0,
-        length_scale_bounds: tuple[float, float] = _BOUNDS,
+        length_scale_bounds: tuple[float, float] = _LENGTHS,
         nu: float = 1.5,
     ) -> None:
         super().__init__(length_scale, length_scale_bounds, nu)
@@ -64,9 +67,7 @@ def search_kernel(
     """
     edges = np.cumsum([0, *groups]).tolist()
     parts = [
-        # Among standardised columns, two molecules are about sqrt(2 F) apart.
-        ConstantKernel(1 / len(groups), _BOUNDS) * _OnColumns(first, last, np.sqrt(2 * (last - first)))
-        for first, last in pairwise(edges)
+        ConstantKernel(1 / len(groups), _SHARES) * _of_columns(first, last) for first, last in pairwise(edges)
     ]
     kernel = parts[0]
     for part in parts[1:]:
@@ -74,6 +75,11 @@ def search_kernel(
     with warnings.catch_warnings():
         # A number at its bound says that one group of columns is of no use; that is an answer.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = GaussianProcessRegressor(Sum(kernel, WhiteKernel(0.1, _BOUNDS))).fit(table, labels)
+        fitted = GaussianProcessRegressor(Sum(kernel, WhiteKernel(0.1, _SHARES))).fit(table, labels)
     found = np.exp(fitted.kernel_.theta)
     return KernelNumbers(found[0:-1:2], found[1:-1:2], float(found[-1]))
+
+
+def _of_columns(first: int, last: int) -> _OnColumns:
+    usual = float(np.sqrt(2 * (last - first)))  # distance of two rows of standardised columns
+    return _OnColumns(first, last, usual, (_LENGTHS[0] * usual, _LENGTHS[1] * usual))

@@ -44,7 +44,8 @@ from molft.use.gaussian_process import GaussianProcess
 from molft.use.gaussian_process_file import load_process, save_process
 from molft.use.neighbours import Neighbours, load_neighbours, save_neighbours
 
-FORMAT = "molft-model-1"
+FORMATS = ("molft-model-1", "molft-model-2")
+"""Without and with a Gaussian process: an older molft refuses the second, rather than leave it out."""
 CONFIG, WEIGHTS, FOREST = "config.json", "model.safetensors", "forest.safetensors"
 PROCESS, TRAINING = "gp.safetensors", "training.safetensors"
 ANSWERS = ("network", "forest", "gp", "blend")
@@ -259,7 +260,7 @@ class Model:
         tensors: dict[str, Tensor] = {}
         for number, network in enumerate(self.networks):
             tensors |= with_prefix(str(number), network.state_dict())
-        hashes = {WEIGHTS: write_tensors(directory / WEIGHTS, tensors, {"format": FORMAT})}
+        hashes = {WEIGHTS: write_tensors(directory / WEIGHTS, tensors, {"format": FORMATS[0]})}
         if self.forest is not None:
             save_forest(self.forest, directory / FOREST)
             hashes[FOREST] = sha256(directory / FOREST)
@@ -267,10 +268,11 @@ class Model:
             hashes[PROCESS] = save_process(self.process, directory / PROCESS)
         if self.neighbours is not None:
             hashes[TRAINING] = save_neighbours(self.neighbours, directory / TRAINING)
+        form = FORMATS[self.process is not None]
         versions = {"molft": molft.__version__, "rdkit": rdkit.__version__, "torch": torch.__version__}
         write_json(
             directory / CONFIG,
-            {"format": FORMAT, "versions": versions, "sha256": hashes, "model": self.about.to_json()},
+            {"format": form, "versions": versions, "sha256": hashes, "model": self.about.to_json()},
         )
         self.directory = directory
 
@@ -300,8 +302,8 @@ def load(directory: str | Path) -> Model:
         raise MolftError(f"{folder} is no molft model: no {CONFIG} ({hint})")
     config = read_json(folder / CONFIG)
     form = config.get("format") if isinstance(config, dict) else None
-    if form != FORMAT:
-        raise MolftError(f"{folder / CONFIG} has format {form!r}; this molft reads {FORMAT}")
+    if form not in FORMATS:
+        raise MolftError(f"{folder / CONFIG} has format {form!r}; this molft reads {', '.join(FORMATS)}")
     try:
         about = About.from_json(config["model"])
         hashes = config["sha256"]
@@ -321,6 +323,8 @@ def load(directory: str | Path) -> Model:
                 f"{folder / FOREST} is not the file that was saved (sha256 differs); copy it again"
             )
         forest = load_forest(folder / FOREST)
+    if (form == FORMATS[1]) != (PROCESS in hashes):
+        raise MolftError(f"{folder / CONFIG} of format {form} doesn't agree with its files; copy it again")
     process = load_process(folder / PROCESS, hashes[PROCESS]) if PROCESS in hashes else None
     neighbours = None
     if TRAINING in hashes and (folder / TRAINING).exists():

@@ -197,9 +197,8 @@ def _flat_record(record: dict[str, Any]) -> dict[str, Any]:
     split = {f"split_{part}": record["split"][part] for part in PARTS}
     facts = {name: record[name] for name in _FACTS}
     run = {name: record[name] for name in _RUN}
-    return (
-        run | scores | chosen | tasks | split | facts | record["versions"] | {"commit": record.get("commit")}
-    )
+    commit = {"commit": record.get("commit")}  # not in records of molft 0.3.0
+    return run | scores | chosen | tasks | split | facts | record["versions"] | commit
 
 
 def _flat_row(row: dict[str, Any]) -> dict[str, Any]:
