@@ -155,7 +155,7 @@ def finetune(
     workers: Workers = None,
     resume: Resume = False,
 ) -> None:
-    """Fine-tune the encoder on an assay; report it beside a random forest on the same split."""
+    """Fine-tune the encoder on an assay; report it beside a random forest and a Gaussian process."""
     with friendly_errors():
         _finetune(
             assay,

@@ -16,7 +16,7 @@ from molft.errors import MolftError
 from molft.files import read_json
 from molft.use import assay
 from molft.use.assay import finetune
-from molft.use.model import CONFIG, FOREST, TRAINING, WEIGHTS, load
+from molft.use.model import CONFIG, FOREST, PROCESS, TRAINING, WEIGHTS, load
 from molft.use.options import Options
 from tests import killed_finetunes
 from tests.series import has_halogen, pyridines
@@ -24,7 +24,7 @@ from tests.small import save_small_encoder, small_options, write_assay
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ("metrics.json", "predictions.csv", "curation.json", "curation.txt")
-WRITTEN = (CONFIG, WEIGHTS, FOREST, TRAINING, *RECORD)
+WRITTEN = (CONFIG, WEIGHTS, FOREST, PROCESS, TRAINING, *RECORD)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,7 +83,7 @@ def test_a_model_folder_holds_everything_and_no_leftovers(table: Path, encoder: 
     metrics = read_json(folder / "metrics.json")
     assert metrics["verdict"] == evaluation.verdict
     assert set(metrics["scores"]) == {"valid", "test"}
-    assert set(metrics["scores"]["test"]) == {"network", "forest", "blend"}
+    assert set(metrics["scores"]["test"]) == {"network", "forest", "gp", "blend"}
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +100,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 
 def test_a_killed_run_goes_on_to_the_same_bits(killed: tuple[Path, int]) -> None:
     folder, moments = killed
-    # The run's own record, two checkpoints and the end of each network, and nine files of the model.
-    assert moments == 1 + 2 * 3 + 9
+    # The run's own record, two checkpoints and the end of each network, and ten files of the model.
+    assert moments == 1 + 2 * 3 + 10
     found = {path.suffix for path in folder.glob("*/run/network-*")}
     assert found == {".checkpoint", ".safetensors"}
     for moment in range(1, moments + 1):

@@ -265,6 +265,44 @@ def test_without_a_test_part_there_are_scores_on_validation(tmp_path: Path, enco
     assert set(found.evaluation.scores) == {"valid"}
 
 
+def test_a_gaussian_process_reads_the_encoder_as_it_was(tmp_path: Path, encoder: Path) -> None:
+    heard = Heard()
+    found, data = fitted(tmp_path, encoder, {"active": classes()}, heard)
+    process, train = found.model.process, data.split.train
+    assert process is not None and process.reader is not None
+    assert (
+        f"gaussian process: on descriptors and the encoder's vectors of {len(train)} molecules" in heard.lines
+    )
+    start, _ = load_encoder_files(encoder)
+    for name, tensor in process.reader.encoder.state_dict().items():
+        assert torch.equal(tensor, start.state_dict()[name])
+    assert list(found.evaluation.scores["test"]) == ["network", "forest", "gp", "blend"]
+    assert_sound(found, tmp_path)
+
+
+def test_without_an_encoder_the_process_reads_descriptors(tmp_path: Path, encoder: Path) -> None:
+    chosen, heard = small_options("none", target_columns=("active",), epochs=1), Heard()
+    data = read(tmp_path, {"active": classes()}, chosen)
+    start, _ = load_encoder_files(encoder)
+    about, plan = plan_model(data, start, {}, chosen, heard)
+    (tmp_path / "run").mkdir()
+    found = fit(data, start, about, plan, tmp_path / "run", chosen, heard)
+    assert found.model.process is not None
+    assert (found.model.process.reader, len(found.model.process.groups)) == (None, 1)
+    assert_sound(found, tmp_path)
+
+
+def test_above_so_many_molecules_there_is_no_process(
+    tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("molft.use.fitting.MOST", 20)
+    heard = Heard()
+    found, _ = fitted(tmp_path, encoder, {"active": classes()}, heard)
+    assert found.model.process is None
+    assert "gaussian process: left out above 20 training molecules" in heard.lines
+    assert list(found.evaluation.scores["test"]) == ["network", "forest", "blend"]
+
+
 def test_labels_of_the_test_part_have_no_say(tmp_path: Path, encoder: Path) -> None:
     parts = ["train"] * 32 + ["valid"] * 8 + ["test"] * 8
     honest = classes()
@@ -282,7 +320,7 @@ def test_labels_of_the_test_part_have_no_say(tmp_path: Path, encoder: Path) -> N
         [e | {"seconds": f["seconds"]} for e, f in zip(a, b, strict=True)]
         for a, b in zip(second.history, first.history, strict=True)
     ]
-    for name in ("model.safetensors", "forest.safetensors"):
+    for name in ("model.safetensors", "forest.safetensors", "gp.safetensors"):
         assert (tmp_path / "a" / "model" / name).read_bytes() == (
             tmp_path / "b" / "model" / name
         ).read_bytes()

@@ -106,6 +106,8 @@ def test_classes_are_told_apart_by_probabilities() -> None:
 def test_squashing_keeps_the_order_far_beyond_both_ends() -> None:
     values = squash_linear(np.array([-5.0, -0.2, -0.1, 0.1, 0.5, 0.9]))
     assert (np.diff(values) > 0).all() and (values >= 0).all()
+    wide = squash_linear(np.linspace(-9, 9, 10_001))
+    assert (wide >= 0).all() and (wide <= 1).all() and (np.diff(wide) > -1e-15).all()
     np.testing.assert_allclose(values[3:], [0.1, 0.5, 0.9], atol=1e-5)
     assert np.isnan(squash_linear(np.array([np.nan]))).all()
 

@@ -1,8 +1,8 @@
 """The main job: an assay table in, a model folder out.
 
-Read, curate, split, plan, train an ensemble and a forest, let validation choose between them, score all
-on the test part, write everything down. Each finished training is kept in ``DIR/run``, so a killed run
-goes on where it stopped and ends with the same numbers.
+Read, curate, split, plan, train an ensemble, a forest and a Gaussian process, let validation choose between
+them, score all on the test part, write everything down. Each finished training is kept in ``DIR/run``, so a
+killed run goes on where it stopped and ends with the same numbers.
 """
 
 from __future__ import annotations

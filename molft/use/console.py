@@ -179,7 +179,7 @@ class _Pace(TextColumn):
 
 
 def score_table(evaluation: Evaluation, about: About) -> Table:
-    """Scores of network, forest and blend on the test part, with the validation part beside it.
+    """Scores of all answers on the test part, with the validation part beside it.
 
     The mean over the tasks, then the tasks themselves, or of many the worst and the best. A star marks the
     answer; the caption says why a score is undefined. Made for 80 columns: long names are broken.

@@ -27,9 +27,9 @@ _LARGEST = float(np.finfo(np.float32).max)  # labels end as 32-bit numbers
 class _MoleculeEstimator(BaseEstimator):
     """What both have in common; ``X`` is always a sequence of SMILES strings.
 
-    A tenth of the molecules (``valid_size``) is set aside to choose the epoch and between network, forest
-    and blend. Training molecules that can't be used are left out with a warning that says how many and
-    why; ``report_`` names them. In ``predict`` such a molecule keeps its place and gets NaN.
+    A tenth of the molecules (``valid_size``) is set aside to choose the epoch and between network, forest,
+    Gaussian process and blend. Training molecules that can't be used are left out with a warning that says
+    how many and why; ``report_`` names them. In ``predict`` such a molecule keeps its place and gets NaN.
     """
 
     _task_type: Literal["classification", "regression"]

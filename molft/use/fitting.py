@@ -209,7 +209,7 @@ def fit_likeness(
     """
     train = data.split.train
     if len(train) > MOST:
-        reporter.line(f"gaussian process: left out, which is for up to {MOST:,} molecules ({len(train):,})")
+        reporter.line(f"gaussian process: left out above {MOST:,} training molecules")
         return None
     if data.block.descriptors is None:
         raise MolftError("the molecules were prepared without descriptors (Recipe.forest)")

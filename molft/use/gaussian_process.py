@@ -185,7 +185,8 @@ def squash_linear(values: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):  # a task without labels is NaN, and stays so
         above_zero = np.logaddexp(0, _SHARPNESS * values)
         above_one = np.logaddexp(0, _SHARPNESS * (values - 1))
-    probabilities: NDArray[np.float64] = (above_zero - above_one) / _SHARPNESS
+    # The difference of two large numbers may be rounded to a little more than 1.
+    probabilities: NDArray[np.float64] = np.clip((above_zero - above_one) / _SHARPNESS, 0.0, 1.0)
     return probabilities
 
 

@@ -163,6 +163,12 @@ class Model:
         """How this model wants molecules prepared."""
         return replace(self.about.recipe, forest=self.about.answer != "network")
 
+    @property
+    def readers(self) -> list[Network]:
+        """All that reads graphs: the networks, and the encoder of the process, if it has one."""
+        reader = self.process.reader if self.process else None
+        return self.networks if reader is None else [*self.networks, reader]
+
     def predict(self, smiles: Sequence[str]) -> pd.DataFrame:
         """One row for every string, in order: ``smiles``, ``status`` (``ok`` or why not), one column a task.
 
@@ -250,9 +256,7 @@ class Model:
     @cached_property
     def _folded(self) -> dict[int, FoldedEncoder | None]:
         # Once, not for each block of a library.
-        reader = self.process.reader if self.process else None
-        networks = [*self.networks, reader] if reader else self.networks
-        return dict(zip(map(id, networks), fold_each(networks, self.half), strict=True))
+        return dict(zip(map(id, self.readers), fold_each(self.readers, self.half), strict=True))
 
     def save(self, directory: Path) -> None:
         """Write the folder; ``config.json`` comes last, so an unfinished folder is not a model."""

@@ -70,7 +70,7 @@ def screen(
     molecule is a series of its own.
 
     ``spread`` adds ``TASK_spread``, how far the networks disagree: the standard deviation of probabilities,
-    or of values in the label's unit (the forest's share of a blend has none). ``similarity`` adds how near
+    or of values in the label's unit (the others' shares of a blend have none). ``similarity`` adds how near
     the nearest training molecule is, from 0 to 1 (:mod:`molft.use.neighbours`), and ``nearest``, its SMILES.
 
     ``workers`` processes read molecules (default: all cores; 0: in this process, without protection against
@@ -179,7 +179,7 @@ def _ask(model: Model, spread: bool, similarity: bool, facts: dict[str, Any]) ->
         columns += ["similarity", "nearest"]
         texts = {"nearest": pa.array(model.neighbours.smiles, pa.string())}
     answer = partial(_answer, model, spread, model.neighbours if similarity else None)
-    return Question("screening", recipe, tuple(columns), answer, facts, texts, model.networks)
+    return Question("screening", recipe, tuple(columns), answer, facts, texts, model.readers)
 
 
 def _check_spread(model: Model) -> None:
@@ -189,9 +189,10 @@ def _check_spread(model: Model) -> None:
             "--spread: the model has one network, and it takes two to disagree; fine-tune with "
             "--ensemble-size 3 or more"
         )
-    if model.about.answer == "forest":
+    if model.about.answer in ("forest", "gp"):
         raise MolftError(
-            "--spread: this model answers by its forest alone, of which the networks' spread says nothing; "
+            f"--spread: this model answers by its {model.about.answer} alone, of which the networks' spread "
+            "says nothing; "
             "leave --spread out (--similarity says how far it is from what it knows)"
         )
 
