@@ -8,7 +8,7 @@ import pytest
 from molft.chem.prepare import Recipe, prepare
 from molft.train.finetune import Examples
 from tests.benchmarks.label_efficiency import draw
-from tests.benchmarks.probe import fit_linear, fit_trees, rate
+from tests.benchmarks.probe import fit_linear, fit_trees, join, rate
 from tests.benchmarks.rows import append_row, is_known, read_rows
 
 METHANE = prepare(["C"], Recipe()).graphs
@@ -33,6 +33,16 @@ VECTORS = [
 def test_a_column_that_tells_the_classes_apart_is_found() -> None:
     assert fit_linear(VECTORS, parts([0, 1]), "classification") == (1.0, 1.0)
     assert fit_trees(VECTORS, parts([0, 1]), "classification") == (1.0, 1.0)
+
+
+def test_more_is_read_beside_the_vectors() -> None:
+    fragments = [np.zeros((2, 2048 + 2), np.float32)]
+    fragments[0][:, 7], fragments[0][:, -2:] = (1, 3), ((0, np.e - 1), (-(np.e - 1), 0))
+    vectors = [np.array([[5], [6]], np.float32)]
+    (found,) = join(vectors, fragments, "descriptors")
+    np.testing.assert_allclose(found, [[5, 0, 1], [6, -1, 0]], rtol=1e-6)
+    (found,) = join(vectors, fragments, "fragments")
+    assert found.shape == (2, 1 + 2 + 2048) and found[:, 3 + 7].tolist() == [1, 3]
 
 
 def test_the_test_part_chooses_nothing() -> None:

@@ -3,7 +3,9 @@
     MOLFT_DATA=... python -m tests.benchmarks.probe [--encoders default none FOLDER ...] [--sets bace bbbp]
 
 The strength of the penalty, and nothing else, is chosen on validation; the forest is molft's, with its
-defaults. Beside them stands the same forest on fragment counts and descriptors. RMSE counts in standard
+defaults. Beside them stands the same forest on fragment counts and descriptors. A head "+descriptors" or
+"+fragments" reads molft's descriptors (of those that are large, the logarithm), or counts of fragments and
+descriptors, beside the vectors. RMSE counts in standard
 deviations of the training part. Rows go to data/results/frozen.csv; those that stand there are not measured
 again.
 """
@@ -19,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
+from molft.chem.descriptors import FINGERPRINT_BITS
 from molft.chem.prepare import Recipe
 from molft.files import sha256
 from molft.model.encoder import Encoder
@@ -33,6 +36,7 @@ from tests.benchmarks.rows import RESULTS, append_row, is_known
 
 TABLE = RESULTS / "frozen.csv"
 FIELDS = ("encoder", "sha256", "head", "set", "metric", "valid", "test")
+HEADS = ("linear", "linear+descriptors", "linear+fragments", "forest")
 SETS = ("bbbp", "tox21", "sider", "clintox", "bace", "esol", "lipophilicity")
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 
@@ -43,6 +47,16 @@ def embed(encoder: Encoder, parts: list[Examples]) -> Parts:
     """The vectors of the molecules of each part."""
     reader = MoleculeEncoder(encoder, Recipe(scheme=encoder.config.scheme), {})
     return [reader.vectors(examples.graphs) for examples in parts]
+
+
+def join(vectors: Parts, fragments: Parts, more: str) -> Parts:
+    """The vectors and, beside them, descriptors, or also counts of ``fragments``."""
+    joined = []
+    for own, table in zip(vectors, fragments, strict=True):
+        counts, descriptors = np.split(table, [FINGERPRINT_BITS], axis=1)
+        others = [np.sign(descriptors) * np.log1p(np.abs(descriptors))]
+        joined.append(np.concatenate([own, *others, *([counts] if more == "fragments" else [])], axis=1))
+    return joined
 
 
 def fit_linear(vectors: Parts, parts: list[Examples], task_type: str) -> tuple[float, float]:
@@ -107,7 +121,7 @@ def main() -> None:
     """Measure what isn't in the table yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--encoders", nargs="+", default=["none", "default"])
-    parser.add_argument("--heads", nargs="+", default=["linear", "forest"], choices=["linear", "forest"])
+    parser.add_argument("--heads", nargs="+", default=["linear", "forest"], choices=HEADS)
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
@@ -123,8 +137,9 @@ def main() -> None:
             parts, task_type = read_parts(set_name, "ogb" if encoder is None else encoder.config.scheme)
             vectors = read_fragments(set_name) if encoder is None else embed(encoder, parts)
             for key in missing:
-                fit = fit_linear if key["head"] == "linear" else fit_trees
-                valid, test = fit(vectors, parts, task_type)
+                head, _, more = key["head"].partition("+")
+                read = join(vectors, read_fragments(set_name), more) if more else vectors
+                valid, test = (fit_linear if head == "linear" else fit_trees)(read, parts, task_type)
                 found = {"metric": PRIMARY[task_type], "valid": f"{valid:.4f}", "test": f"{test:.4f}"}
                 append_row(TABLE, FIELDS, {**key, **found})
 
