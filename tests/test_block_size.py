@@ -108,4 +108,4 @@ def test_a_screen_within_plenty_writes_the_same_bytes(tmp_path: Path, tiny_model
     screen(tiny_model_dir, library, tmp_path / "plain.csv", workers=0)
     screen(tiny_model_dir, library, tmp_path / "within.csv", workers=0, memory=10**12, tell=lines.append)
     assert (tmp_path / "plain.csv").read_bytes() == (tmp_path / "within.csv").read_bytes()
-    assert "1,024 rows a block, processes that read molecules: 0;" in lines[0]
+    assert "2,048 rows a block, processes that read molecules: 0;" in lines[0]

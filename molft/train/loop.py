@@ -28,7 +28,7 @@ from molft.model.readout import Sum
 
 CACHE_BYTES = 2**30
 """What the kept states of a frozen part may take."""
-PREDICTED = 1024
+PREDICTED = 2048
 """Molecules that are predicted at a time."""
 
 

@@ -19,6 +19,7 @@ from molft.files import atomic, sha256
 from molft.model.weights import CONFIG
 from molft.use.block_size import fit_job
 from molft.use.encoders import MoleculeEncoder, encoder_folder, load_encoder
+from molft.use.heap import kept_heap
 from molft.use.library import BLOCK_ROWS
 from molft.use.output import check_ending
 from molft.use.question import Question
@@ -59,7 +60,8 @@ def embed(
     def to_npz(path: Path, tables: Iterable[pa.Table], _smiles_column: str) -> None:
         write_npz(path, tables, found.width)
 
-    return sweep(job, question, write=to_npz if job.output.suffix == NPZ else None)
+    with kept_heap(memory is None):
+        return sweep(job, question, write=to_npz if job.output.suffix == NPZ else None)
 
 
 def _ask(encoder: MoleculeEncoder, digest: str) -> Question:

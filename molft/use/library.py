@@ -17,7 +17,7 @@ from molft.data.table import find_smiles_column
 from molft.use.question import Answered, Answers
 from molft.use.sources import check_column, read_files, read_headers
 
-BLOCK_ROWS = 1024
+BLOCK_ROWS = 2048
 """Rows that are read, answered and written together, unless other numbers are asked for."""
 
 _LINES = {".csv": 1, ".tsv": 1, ".tab": 1, ".txt": 1, ".smi": 0, ".ism": 0, ".smiles": 0}  # header lines

@@ -18,6 +18,7 @@ from molft.files import sha256
 from molft.model.inference import folds
 from molft.use.ahead import Ahead
 from molft.use.block_size import fit_job
+from molft.use.heap import kept_heap
 from molft.use.library import BLOCK_ROWS
 from molft.use.model import CONFIG, TRAINING, Model, load
 from molft.use.neighbours import Neighbours
@@ -100,7 +101,9 @@ def screen(
     ranking = None if top is None else partial(_rank, model, top, task, ascending, most)
     write = partial(write_sdf, limits=model.recipe.limits) if job.output.suffix == SDF else None
     question = _ask(model, spread, similarity, facts)
-    return sweep(fit_job(job, question, memory, tell), question, ranking, write)
+    job = fit_job(job, question, memory, tell)
+    with kept_heap(memory is None):
+        return sweep(job, question, ranking, write)
 
 
 def _load(folder: str | Path, precision: str, ray: Cluster | None) -> Model:
