@@ -3,9 +3,9 @@
     MOLFT_DATA=... python -m tests.benchmarks.assays [--encoder default] [NAME ...]
 
 Prints network, forest, Gaussian process (up to 2,000 molecules) and blend on the test part of molft's own
-scaffold split (achiral scaffolds, salts stripped, duplicates merged: not the SNAP split, so not the numbers of
-the papers), and writes the rows to data/results/assays.csv. Rows of other sets and encoders that stand there
-are kept.
+scaffold split (achiral scaffolds, salts stripped, duplicates merged: not the SNAP split, so not the numbers
+of the papers), and writes the rows to data/results/assays.csv. Rows of other sets and encoders that stand
+there are kept.
 """
 
 import argparse
@@ -30,8 +30,8 @@ SETS = {
     "esol": ("delaney-processed.csv", ("measured log solubility in mols per litre",)),
     "lipophilicity": ("Lipophilicity.csv", ()),
 }
-FIELDS = ("set", "encoder", "seed", "metric", "network", "forest", "gp", "blend", "answer", "networks", "molecules",
-          "split", "test_fingerprint", "data_sha256", "seconds")  # fmt: skip
+FIELDS = ("set", "encoder", "seed", "metric", "network", "forest", "gp", "blend", "answer", "networks",
+          "molecules", "split", "test_fingerprint", "data_sha256", "seconds")  # fmt: skip
 
 
 def measure(name: str, encoder: str, seed: int) -> dict[str, object]:
