@@ -38,9 +38,8 @@ def run(how: str) -> list[int]:
 def test_blocks_use_the_memory_of_those_before_and_give_it_back_in_the_end() -> None:
     faults, held, after = run("kept")
     usual, _, _ = run("usual")
-    # 800 MB were written: 200,000 pages of 4 KB where they are asked for anew.
-    assert usual > 100_000
-    assert faults < usual / 50
+    # 800 MB were written: up to 200,000 pages of 4 KB where they are asked for anew.
+    assert faults < 2_000 < usual
     assert after < held - 60_000_000
 
 

@@ -1,9 +1,8 @@
 """Memory of a long run of equal blocks: kept from one to the next, and in large pages.
 
 Every block frees arrays of some ten megabytes and asks for as many again. glibc's allocator takes each from
-the kernel and gives it back, and the kernel clears it in pages of 4 KB whenever it is touched anew, which
-takes a tenth of a screen's time; the products then miss the table of pages, too. (``man 3 mallopt``, ``man 2
-madvise``.)
+the kernel and gives it back, and the kernel clears it in pages of 4 KB whenever it is touched anew; so many
+small pages also are more than a core's table of them holds. (``man 3 mallopt``, ``man 2 madvise``.)
 """
 
 from __future__ import annotations
@@ -22,42 +21,40 @@ _RESERVED = 1 << 30  # bytes of addresses, not of memory: what isn't touched tak
 _PAGE = 1 << 21
 
 
-def keep_heap() -> None:
-    """Keep what is freed for what is asked for next, in pages of 2 MB; where glibc isn't, do nothing.
-
-    For a process that holds about as much all the time: it never has more than it had at its peak, but
-    doesn't give it back either.
-    """
-    if sys.platform != "linux":
-        return
-    with suppress(OSError, AttributeError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-        libc.free.argtypes = [ctypes.c_void_p]
-        libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        # One heap for all threads, which grows at its end and isn't cut there.
-        for name, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
-            libc.mallopt(name, value)
-        ahead = libc.malloc(_RESERVED)
-        if ahead:  # none where addresses are limited (ulimit -v)
-            first = -(-ahead // _PAGE) * _PAGE
-            libc.madvise(first, (ahead + _RESERVED - first) // _PAGE * _PAGE, _HUGEPAGE)
-            libc.free(ahead)
-
-
 @contextmanager
 def kept_heap(wanted: bool = True) -> Iterator[None]:
-    """:func:`keep_heap` while a block of code runs, if it is ``wanted``; then give back what nobody uses."""
-    if not wanted:
+    """Keep what is freed for what is asked for next, in pages of 2 MB, then give back what nobody uses.
+
+    For work that holds about as much all the time: meanwhile the process never has more than at its peak, but
+    gives nothing back either. Does nothing where it isn't ``wanted``, and without glibc.
+    """
+    if not wanted or sys.platform != "linux":
         yield
         return
-    keep_heap()
+    with suppress(OSError, AttributeError):  # another C library
+        _keep(ctypes.CDLL(None))
     try:
         yield
     finally:
-        if sys.platform == "linux":
-            with suppress(OSError, AttributeError):
-                libc = ctypes.CDLL(None)
-                for name, value in _USUAL.items():
-                    libc.mallopt(name, value)
-                libc.malloc_trim(0)
+        with suppress(OSError, AttributeError):
+            _give_back(ctypes.CDLL(None))
+
+
+def _keep(libc: ctypes.CDLL) -> None:
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    # One heap for all threads, which grows at its end and isn't cut there.
+    for name, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
+        libc.mallopt(name, value)
+    ahead = libc.malloc(_RESERVED)
+    if ahead:  # none where addresses are limited (ulimit -v)
+        first = -(-ahead // _PAGE) * _PAGE
+        libc.madvise(first, (ahead + _RESERVED - first) // _PAGE * _PAGE, _HUGEPAGE)
+        libc.free(ahead)
+
+
+def _give_back(libc: ctypes.CDLL) -> None:
+    for name, value in _USUAL.items():
+        libc.mallopt(name, value)
+    libc.malloc_trim(0)
