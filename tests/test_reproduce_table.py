@@ -56,8 +56,16 @@ def test_eight_sets_of_both_kinds_fit_eighty_columns() -> None:
         one["scores"] |= {answer: one["scores"]["network"] for answer in ("blend", "answer")}
     text = shown(summarize(records))
     assert "…" not in text
-    lines = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
+    table = reversed(text.splitlines())  # the caption under it may begin a line with a set, too
+    lines = {line.split()[0]: line.split()[1:] for line in table if line.strip()}
     assert lines["bace"] == ["70.1±5.4", "79.6±1.2", "84.5±.7", *["70.1±5.0"] * 4]
+    for one in records:
+        one["scores"]["gp"] = {"valid": 0.5, "test": 0.999, "tasks": 1}
+    text = shown(summarize(records))
+    assert "…" not in text and "blend" not in text
+    assert next(line for line in text.splitlines() if line.strip().startswith("bace")).split() == [
+        *("bace", "70.1±5.4", "79.6±1.2", "84.5±.7", "70.1±5.0", "70.1±5.0", "99.9±.0", "70.1±5.0")
+    ]
     assert lines["lipophilicity"] == ["0.72±.01"] * 4
     assert " ".join(lines["mean"]) == "of 8 sets 67.0 70.9 76.3 70.1 70.1 70.1 70.1"
     words = " ".join(text.split())

@@ -88,8 +88,13 @@ def _mean_row(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def results_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The rows of :func:`summarize` as a table of at most 80 columns."""
+    """The rows of :func:`summarize` as a table of at most 80 columns.
+
+    These have no room for a blend beside a Gaussian process and the answer, which nearly always is the blend.
+    """
     answers = [answer for answer in ANSWERS if any(answer in row["ours"] for row in rows)]
+    if {"gp", "answer"} <= set(answers):
+        answers.remove("blend")
     methods = [method for method in PUBLISHED if any(method in row["published"] for row in rows)]
     heads = {"none": "none", "ContextPred": "context", "best": "best", "last epoch": "last"}
     table = Table(box=box.SIMPLE, pad_edge=False, padding=0, caption_justify="left", caption_style="")
@@ -136,8 +141,8 @@ def _caption(rows: Sequence[dict[str, Any]], methods: Sequence[str], answers: Se
         "last epoch": "last: at the last epoch",
         "forest": "forest: on fragment counts and descriptors",
         "gp": "gp: Gaussian process, up to 2,000 molecules",
-        "blend": "blend: mean of these",
-        "answer": "answer: the one that validation chose",
+        "blend": "blend: mean of network and forest",
+        "answer": "answer: the one, or their mean, that validation chose",
     }
     told.append("Ours, " + "; ".join(means[answer] for answer in answers) + "; ± over seeds.")
     sets = [row for row in rows if row["seeds"]]
