@@ -88,16 +88,9 @@ def screen(
     _check_output(job.output, top)
     model = _load(model_dir, precision, ray)
     task, most = _check_ranking(model, top, by, ascending), _check_diversity(top, diverse, per_scaffold)
-    facts = {
-        "model": sha256(Path(model_dir) / CONFIG),
-        "top": top,
-        "by": by,
-        "ascending": ascending,
-        "rows of a scaffold": most,
-        "spread": spread,
-        "similarity": similarity,
-        "precision": precision,
-    }
+    facts = {"model": sha256(Path(model_dir) / CONFIG), "precision": precision, "spread": spread}
+    facts |= {"similarity": similarity, "rows of a scaffold": most}
+    facts |= {"top": top, "by": by, "ascending": ascending}
     ranking = None if top is None else partial(_rank, model, top, task, ascending, most)
     write = partial(write_sdf, limits=model.recipe.limits) if job.output.suffix == SDF else None
     question = _ask(model, spread, similarity, facts)
