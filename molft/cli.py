@@ -283,6 +283,8 @@ def _screen(library: list[str] | Path, model: Path, out: Path, **chosen: Any) ->
             chosen |= {"progress": reporter.progress, "tell": reporter.line, "ahead": ahead}
             summary = run(model, library, out, **chosen)
             reporter.line(summary.text())
+            if summary.hint:
+                reporter.line(summary.hint)
 
 
 @app.command()

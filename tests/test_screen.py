@@ -16,6 +16,7 @@ from killed_screens import BLOCK_ROWS, OUTPUTS
 from pyarrow import parquet
 from tiny_model import MOLECULES, make_model, save_model
 
+import molft.use.screen as screening
 from molft.chem.prepare import Recipe
 from molft.data.formats import read_table
 from molft.errors import MolftError
@@ -97,6 +98,32 @@ def test_16_bits_are_refused_where_they_can_not_be_had(library: Path, tmp_path: 
         run(model, library, tmp_path / "out.csv", precision="bf16")
     with pytest.raises(MolftError, match=r"on GPUs leave it out"):
         run(model, library, tmp_path / "out.csv", precision="bf16", ray=Cluster(gpus=1))
+
+
+@pytest.mark.parametrize(
+    ("units", "waited", "conv", "options", "told"),
+    [
+        (True, True, "gin", {}, True),
+        (True, True, "gin", {"precision": "bf16"}, False),
+        (True, True, "gat", {}, False),
+        (True, False, "gin", {}, False),
+        (False, True, "gin", {}, False),
+    ],
+)
+def test_who_waited_is_told_of_16_bits_where_they_are_quicker(
+    units: bool,
+    waited: bool,
+    conv: str,
+    options: dict[str, str],
+    told: bool,
+    library: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(screening, "has_half_units", lambda: units)
+    monkeypatch.setattr(screening, "_LONG_S", 0.0 if waited else 1e9)
+    model = save_model(tmp_path / "model", "network", conv=conv)
+    assert ("--precision bf16" in run(model, library, tmp_path / "out.csv", **options).hint) == told
 
 
 def test_worker_processes_change_no_byte(tiny_model_dir: Path, library: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from molft.chem.prepare import Block
 from molft.errors import MolftError
 from molft.files import sha256
+from molft.model.half import has_half_units
 from molft.model.inference import folds
 from molft.use.ahead import Ahead
 from molft.use.block_size import fit_job
@@ -30,6 +31,8 @@ from molft.use.series import name_series
 from molft.use.sources import Given
 from molft.use.structures import SDF, write_sdf
 from molft.use.sweep import Job, Progress, Summary, sweep
+
+_LONG_S = 60.0  # from here on somebody has waited
 
 
 def screen(
@@ -96,7 +99,8 @@ def screen(
     question = _ask(model, spread, similarity, facts)
     job = fit_job(job, question, memory, tell)
     with kept_heap(memory is None):
-        return sweep(job, question, ranking, write)
+        summary = sweep(job, question, ranking, write)
+    return summary._replace(hint=_suggest_half(model, summary.seconds, precision == "float32" and not ray))
 
 
 def _load(folder: str | Path, precision: str, ray: Cluster | None) -> Model:
@@ -115,6 +119,14 @@ def _load(folder: str | Path, precision: str, ray: Cluster | None) -> Model:
             f"layers (jk {encoder.jk!r}) and the readout {model.about.readout!r}"
         )
     return replace(model, half=True)
+
+
+def _suggest_half(model: Model, seconds: float, may: bool) -> str:
+    """What to tell who waited for products that this processor has quicker units for; "" for nothing."""
+    gains = model.about.answer != "forest" and all(folds(one.encoder, one.pool) for one in model.readers)
+    if not (may and gains and seconds >= _LONG_S and has_half_units()):
+        return ""
+    return "quicker on this processor: --precision bf16, with nearly the same numbers (docs/scale.md)"
 
 
 def _check_output(output: Path, top: int | None) -> None:
