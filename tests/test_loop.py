@@ -15,7 +15,7 @@ from molft.model.network import Network, build_network
 from molft.train import finetune_step
 from molft.train.encoders import new_encoder
 from molft.train.finetune import Task, finetune
-from molft.train.loop import freeze_states, predict, predict_each
+from molft.train.loop import fold_each, freeze_states, keep_recurring, predict, predict_each
 from molft.train.plan import Stage, make_plan
 from tests.series import block_of, halogen_examples, pyridines
 from tests.train_deeds import same, weights
@@ -55,6 +55,23 @@ def test_every_network_predicts_as_it_would_alone(graphs: Graphs, kind: tuple[st
     for model, found in zip(mixed, predict_each(mixed, graphs, batch_size=7), strict=True):
         expected = model.eval()(make_batch(graphs)).detach().numpy()
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_states_kept_from_call_to_call_change_nothing(graphs: Graphs) -> None:
+    mixed = [network(), network("sum", "sum"), network(tasks=3)]
+    folded = fold_each(mixed)
+    room, none = keep_recurring(folded), keep_recurring(folded, 0)
+    assert room is not None and none is not None
+    for _ in range(3):
+        kept, anew = (predict_each(mixed, graphs, 7, folded, recurring) for recurring in (room, none))
+        for model, one, other in zip(mixed, kept, anew, strict=True):
+            np.testing.assert_array_equal(one, other)
+            expected = model.eval()(make_batch(graphs)).detach().numpy()
+            np.testing.assert_allclose(one, expected, rtol=1e-5, atol=1e-5)
+        # Alone, a network would leave the other's states out: so it keeps none.
+        (alone,) = predict_each(mixed[:1], graphs.take([4, 5]), 7, folded[:1], room)
+        np.testing.assert_allclose(alone, kept[0][[4, 5]], rtol=1e-5, atol=1e-6)
+    assert keep_recurring(folded[1:2]) is None
 
 
 def test_no_molecule_gives_no_prediction(graphs: Graphs) -> None:

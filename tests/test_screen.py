@@ -92,6 +92,18 @@ def test_layers_in_16_bits_give_nearly_the_same_and_are_another_run(
         run(tiny_model_dir, library, tmp_path / "out.csv", resume=True, precision="bf16")
 
 
+def test_what_is_kept_from_block_to_block_changes_no_byte(
+    tiny_model_dir: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twice = [library, tmp_path / "again.csv"]
+    shutil.copy(library, twice[1])
+    outputs = [tmp_path / "kept.csv", tmp_path / "anew.csv"]
+    for output, size in zip(outputs, (screening.KEPT_BYTES, 0), strict=True):
+        monkeypatch.setattr(screening, "KEPT_BYTES", size)
+        run(tiny_model_dir, list(map(str, twice)), output)
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
 def test_16_bits_are_refused_where_they_can_not_be_had(library: Path, tmp_path: Path) -> None:
     model = save_model(tmp_path / "gat", "network", conv="gat")
     with pytest.raises(MolftError, match=r"needs GIN layers .* has 'gat' layers"):

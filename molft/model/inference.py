@@ -7,6 +7,7 @@ The function of ``readout(encoder(batch))`` in eval mode, exactly but for roundi
 * batch normalisation is part of the second matrix of a layer;
 * the last layer ends in a matrix without a ReLU, so its mean (or sum) over atoms is taken before the product:
   one row a molecule in place of one an atom;
+* what recurs from block to block of a library can be kept (:mod:`molft.model.recurring`);
 * the perceptron goes over rows in pieces that stay in the cache; in 16 bits, where products are quick enough
   for everything around them to count, bias and ReLU are part of the product, and so are the bonds, as columns
   beside the neighbours' sum that would be padded with zeros anyway.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -31,11 +33,13 @@ from molft.model.encoder import Encoder
 from molft.model.environments import colour_rows, group_atoms, reduce_topology, refine
 from molft.model.half import linear
 from molft.model.readout import Mean, MeanAndSum, Sum, join_sum
+from molft.model.recurring import Recalled, Recurring, recall_layers
 from molft.model.tables import stack_tables, stacked_rows
 from molft.model.topology import GraphBatch, Topology, aggregate, build_topology, sum_lists
 
 _TILE = 32  # numbers of a row that the units for 16 bits take at a time
 _PIECE = 1024  # rows of the perceptron at a time: a piece of the hidden layer takes 2.4 MB at width 300
+_SAME_PIECE = 512  # the same where states are kept, whose rounding mustn't depend on the number of rows
 _FOLDING_JK = ("last", "sum", "concat")
 
 
@@ -45,7 +49,9 @@ class Surroundings:
 
     Shapes: rows int64 [U0, Fa], table rows of each distinct atom; layers, neighbour lists from the
     surroundings of one depth to those of the next; members int64 [N] for depths 0 to L, the surrounding of
-    each atom; starts int64 [B] first atom of each molecule; atoms float [B] number of its atoms.
+    each atom; starts int64 [B] first atom of each molecule; atoms float [B] number of its atoms. Where states
+    are kept from block to block, ``recalled`` says of each layer but the last which are, and ``layers`` have
+    the others only.
     """
 
     rows: Tensor
@@ -53,27 +59,34 @@ class Surroundings:
     members: tuple[Tensor, ...]
     starts: Tensor
     atoms: Tensor
+    recalled: tuple[Recalled, ...] = ()
 
 
 @torch.no_grad()
-def find_surroundings(batch: GraphBatch, config: EncoderConfig) -> Surroundings:
+def find_surroundings(
+    batch: GraphBatch, config: EncoderConfig, recurring: Recurring | None = None
+) -> Surroundings:
     """Group the atoms of a block by their surroundings of 0 to ``config.layers`` bonds.
 
-    The atoms must be sorted by molecule. A code outside its table is a :class:`MolftError`.
+    The atoms must be sorted by molecule. A code outside its table is a :class:`MolftError`. ``recurring`` has
+    the states of networks for which :func:`recurs` holds.
     """
     topology = build_topology(batch, config.bond_sizes, config.loop_bond)
     rows = stacked_rows(batch.atoms, config.atom_sizes, "atom")
     colours, bonds = colour_rows(rows), colour_rows(topology.rows)
-    before = group_atoms(colours)
-    layers, members, first = [], [before.members], rows.index_select(0, before.atoms)
+    names, groups = [colours], [group_atoms(colours)]
     for _ in range(config.layers):
-        colours = refine(colours, bonds, topology)
-        after = group_atoms(colours)
-        layers.append(reduce_topology(topology, before, after))
-        members.append(after.members)
-        before = after
+        names.append(refine(names[-1], bonds, topology))
+        groups.append(group_atoms(names[-1]))
+    if recurring is None:
+        layers = [reduce_topology(topology, before, after) for before, after in pairwise(groups)]
+        recalled: list[Recalled] = []
+    else:
+        layers, recalled = recall_layers(topology, groups, names, recurring)
+    first, members = rows.index_select(0, groups[0].atoms), tuple(group.members for group in groups)
     counts = torch.bincount(batch.graph, minlength=batch.size)
-    return Surroundings(first, tuple(layers), tuple(members), counts.cumsum(0) - counts, counts.float())
+    starts = counts.cumsum(0) - counts
+    return Surroundings(first, tuple(layers), members, starts, counts.float(), tuple(recalled))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +136,14 @@ def folds(encoder: Encoder, readout: nn.Module) -> bool:
     """
     adds_up = type(readout) in (Mean, Sum, MeanAndSum)
     return encoder.config.conv == "gin" and encoder.config.jk in _FOLDING_JK and adds_up
+
+
+def recurs(encoder: FoldedEncoder) -> bool:
+    """Whether states can be kept from block to block: in 32 bits, where the last layer's alone are read.
+
+    In 16 bits they are computed sooner than looked up.
+    """
+    return encoder.config.jk == "last" and not isinstance(encoder.layers[0], HalfLayer)
 
 
 @torch.no_grad()
@@ -181,15 +202,18 @@ def _halve_layer(
 
 
 @torch.no_grad()
-def read_molecules(encoder: FoldedEncoder, found: Surroundings, readout: Sum) -> Tensor:
+def read_molecules(
+    encoder: FoldedEncoder, found: Surroundings, readout: Sum, kept: Tensor | None = None
+) -> Tensor:
     """What the readout makes of each molecule's atoms, by mean, sum or both; zeros for one without atoms.
 
-    ``found`` must come from :func:`find_surroundings` with the encoder's config.
+    ``found`` must come from :func:`find_surroundings` with the encoder's config; if that was given states to
+    recall, ``kept`` are those of this encoder, to which new ones are added.
 
-    Shapes: out [B, D], wider for ``jk="concat"`` and for both.
+    Shapes: kept [rows, D], out [B, D], wider for ``jk="concat"`` and for both.
     """
     if isinstance(readout, MeanAndSum):
-        return join_sum(read_molecules(encoder, found, Mean(readout.width // 2)), found.atoms)
+        return join_sum(read_molecules(encoder, found, Mean(readout.width // 2), kept), found.atoms)
     width, last = encoder.config.width, len(encoder.layers) - 1
     keep = encoder.config.jk != "last"
     states = F.embedding_bag(found.rows, encoder.atoms, mode="sum")
@@ -197,6 +221,9 @@ def read_molecules(encoder: FoldedEncoder, found: Surroundings, readout: Sum) ->
         states = states.bfloat16()
     pooled = [_pool(states, found, 0, readout)[:, :width]] if keep else []
     for number, (layer, topology) in enumerate(zip(encoder.layers, found.layers, strict=True)):
+        if kept is not None and number < last:
+            states = _recall(layer, states, topology, found.recalled[number], kept)
+            continue
         total = _receive(layer, states, topology)
         if number < last:
             states = _run_layer(layer, total)
@@ -248,6 +275,31 @@ def _run_layer(layer: FoldedLayer | HalfLayer, total: Tensor) -> Tensor:
         piece = total[start : start + _PIECE]
         torch.addmm(layer.bias, _widen(layer, piece), layer.second, out=piece).relu_()
     return total
+
+
+def _recall(
+    layer: FoldedLayer | HalfLayer, states: Tensor, topology: Topology, recalled: Recalled, kept: Tensor
+) -> Tensor:
+    """The states that a layer computes, then those that it recalls; new ones are put with these.
+
+    Shapes: states [U, D], kept [rows, D], out [U' + R, D].
+    """
+    assert isinstance(layer, FoldedLayer)  # noqa: S101  (see recurs)
+    total, counts = sum_lists(states, (topology.neighbours, topology.starts), None), topology.counts
+    rows = len(total)
+    out = total.new_empty(rows + len(recalled.rows), total.shape[1])
+    if rows < _SAME_PIECE:
+        total, counts = (F.pad(part, (0, 0, 0, _SAME_PIECE - rows)) for part in (total, counts))
+    for start in range(0, rows, _SAME_PIECE):
+        # The last piece begins within the one before it: all have the same number of rows.
+        begin = min(start, len(total) - _SAME_PIECE)
+        end = begin + _SAME_PIECE
+        piece = torch.addmm(total[begin:end], counts[begin:end], layer.bonds)
+        piece = torch.addmm(layer.bias, _widen(layer, piece), layer.second).relu_()
+        out[begin : min(end, rows)] = piece[: rows - begin]
+    torch.index_select(kept, 0, recalled.rows, out=out[rows:])
+    kept[recalled.first : recalled.first + len(recalled.places)] = out.index_select(0, recalled.places)
+    return out
 
 
 def _pool(states: Tensor, found: Surroundings, depth: int, readout: Sum) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,14 +22,18 @@ from molft.model.inference import (
     fold,
     folds,
     read_molecules,
+    recurs,
 )
 from molft.model.network import Network
 from molft.model.readout import Sum
+from molft.model.recurring import KEPT_BYTES, Recurring
 
 CACHE_BYTES = 2**30
 """What the kept states of a frozen part may take."""
 PREDICTED = 2048
 """Molecules that are predicted at a time."""
+RECALLED = 1024
+"""The same where states are kept from block to block: more would take memory, and hardly find more."""
 
 
 def predict(network: Network, graphs: Graphs, batch_size: int = PREDICTED) -> NDArray[np.float32]:
@@ -43,33 +47,48 @@ def predict_each(
     graphs: Graphs,
     batch_size: int = PREDICTED,
     folded: Sequence[FoldedEncoder | None] | None = None,
+    recurring: Recurring | None = None,
 ) -> list[NDArray[np.float32]]:
     """:func:`predict` of several networks on the same molecules.
 
     On a CPU, networks that can be folded (:func:`molft.model.inference.folds`) are, and those of equal shape
-    share the search for equal surroundings. ``folded`` is what :func:`fold_each` made of the networks, for a
-    caller who asks often and trains them no more.
+    share the search for equal surroundings. ``folded`` is what :func:`fold_each` made of the networks, and
+    ``recurring`` what :func:`keep_recurring` made of that, for a caller who asks often and trains them no
+    more.
     """
     readers = fold_each(networks) if folded is None else folded
+    recurring = recurring if recurring and recurring.is_for(readers) else None
     parts: list[list[NDArray[np.float32]]] = [[] for _ in networks]
     for rows in np.array_split(np.arange(len(graphs)), max(1, -(-len(graphs) // batch_size))):
         batch = make_batch(graphs.take(rows))
-        found: dict[EncoderConfig, Surroundings] = {}
+        found: Found = {}
         for network, reader, part in zip(networks, readers, parts, strict=True):
-            part.append(run_batch(network, reader, batch, found).cpu().numpy())
+            part.append(run_batch(network, reader, batch, found, recurring).cpu().numpy())
+        if recurring:
+            recurring.publish(layer for surroundings in found.values() for layer in surroundings.recalled)
     return [np.concatenate(part) for part in parts]
 
 
+Found = dict[tuple[EncoderConfig, bool], Surroundings]
+"""Surroundings of a batch, for encoders of a config whose states are kept or not."""
+
+
 def run_batch(
-    network: Network, reader: FoldedEncoder | None, batch: Batch, found: dict[EncoderConfig, Surroundings]
+    network: Network,
+    reader: FoldedEncoder | None,
+    batch: Batch,
+    found: Found,
+    recurring: Recurring | None = None,
 ) -> Tensor:
     """Outputs of a network, of its folded encoder if it has one; ``found`` keeps what others can share."""
     if reader is None:
         out: Tensor = network(batch.to(next(network.parameters()).device))
         return out
-    if reader.config not in found:
-        found[reader.config] = find_surroundings(batch, reader.config)
-    pooled = read_molecules(reader, found[reader.config], cast(Sum, network.pool))
+    kept = recurring.states_of(reader) if recurring else None
+    alike = reader.config, kept is not None
+    if alike not in found:
+        found[alike] = find_surroundings(batch, reader.config, None if kept is None else recurring)
+    pooled = read_molecules(reader, found[alike], cast(Sum, network.pool), kept)
     out = network.head(network.describe(pooled))
     return out
 
@@ -80,6 +99,17 @@ def fold_each(networks: Sequence[Network], half: bool = False) -> list[FoldedEnc
     With ``half`` their layers are computed in 16 bits (:func:`molft.model.inference.fold`).
     """
     return [_fold(network.eval(), half) for network in networks]
+
+
+def keep_recurring(folded: Iterable[FoldedEncoder | None], size: int = KEPT_BYTES) -> Recurring | None:
+    """Room of ``size`` bytes for states that recur from call to call; None where none can be kept.
+
+    For the first of the encoders for which that holds (:func:`molft.model.inference.recurs`), and those of
+    its config.
+    """
+    able = [encoder for encoder in folded if encoder is not None and recurs(encoder)]
+    alike = [encoder for encoder in able if encoder.config == able[0].config]
+    return Recurring(alike, alike[0].config.width, size) if alike else None
 
 
 def _fold(network: Network, half: bool) -> FoldedEncoder | None:

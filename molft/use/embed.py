@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 
 from molft.chem.prepare import Block
 from molft.files import atomic, sha256
+from molft.model.recurring import KEPT_BYTES
 from molft.model.weights import CONFIG
+from molft.train.loop import RECALLED
 from molft.use.block_size import fit_job
 from molft.use.encoders import MoleculeEncoder, encoder_folder, load_encoder
 from molft.use.heap import kept_heap
@@ -53,7 +56,7 @@ def embed(
     """
     job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress)
     check_ending(job.output, more=(NPZ,))
-    found = load_encoder(encoder)
+    found = replace(load_encoder(encoder), kept=0 if memory else KEPT_BYTES, rows=RECALLED)
     question = _ask(found, sha256(encoder_folder(encoder) / CONFIG))
     job = fit_job(job, question, memory, tell)
 

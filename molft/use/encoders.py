@@ -18,8 +18,9 @@ from molft.files import read_json
 from molft.model.encoder import Encoder
 from molft.model.inference import FoldedEncoder
 from molft.model.network import Network, build_reader, vector_width
+from molft.model.recurring import Recurring
 from molft.model.weights import CONFIG, load_encoder_files
-from molft.train.loop import PREDICTED, fold_each, predict_each
+from molft.train.loop import PREDICTED, fold_each, keep_recurring, predict_each
 from molft.use.model import FORMATS, load
 
 SHIPPED = ("default", "small")
@@ -31,13 +32,15 @@ _FOLDER = Path(__file__).resolve().parents[1] / "model" / "pretrained"
 class MoleculeEncoder:
     """An encoder with the recipe by which it reads molecules, and its card (what it was trained on).
 
-    ``rows`` molecules go through it at a time.
+    ``rows`` molecules go through it at a time. ``kept`` is what the states of surroundings that recur from
+    call to call may take (:mod:`molft.model.recurring`), in bytes; None where no call follows.
     """
 
     encoder: Encoder
     recipe: Recipe
     card: dict[str, Any]
     rows: int = PREDICTED
+    kept: int | None = None
 
     @property
     def width(self) -> int:
@@ -59,7 +62,7 @@ class MoleculeEncoder:
 
     def vectors(self, graphs: Graphs) -> NDArray[np.float32]:
         """One vector for each packed molecule, float32 [B, D]."""
-        return predict_each([self._network], graphs, self.rows, self._folded)[0]
+        return predict_each([self._network], graphs, self.rows, self._folded, self._recurring)[0]
 
     @cached_property
     def _network(self) -> Network:
@@ -69,6 +72,10 @@ class MoleculeEncoder:
     def _folded(self) -> list[FoldedEncoder | None]:
         # Once, not for each block of a library.
         return fold_each([self._network])
+
+    @cached_property
+    def _recurring(self) -> Recurring | None:
+        return None if self.kept is None else keep_recurring(self._folded, self.kept)
 
 
 def load_encoder(name: str | Path = "default") -> MoleculeEncoder:

@@ -33,9 +33,10 @@ from molft.model.encoder import Encoder
 from molft.model.inference import FoldedEncoder
 from molft.model.network import Network
 from molft.model.network import build_network as join_network
+from molft.model.recurring import Recurring
 from molft.model.weights import check_fit, read_tensors, write_tensors
 from molft.train.checkpoint import part, with_prefix
-from molft.train.loop import PREDICTED, fold_each, predict_each
+from molft.train.loop import PREDICTED, fold_each, keep_recurring, predict_each
 from molft.train.plan import TASK_TYPES
 from molft.use.columns import free_names
 from molft.use.forest import Forest, join_features
@@ -146,7 +147,8 @@ class Model:
     """Networks (an ensemble), a forest and a Gaussian process that answer together; none is trained any more.
 
     ``rows`` molecules go through them at a time. With ``half`` their layers are computed in 16 bits where
-    they can be folded (:mod:`molft.model.inference`).
+    they can be folded (:mod:`molft.model.inference`). ``kept`` is what the states of surroundings that recur
+    from call to call may take (:mod:`molft.model.recurring`), in bytes; None where no call follows.
     """
 
     about: About
@@ -157,6 +159,7 @@ class Model:
     rows: int = PREDICTED
     half: bool = False
     process: GaussianProcess | None = None
+    kept: int | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -251,7 +254,18 @@ class Model:
 
     def _run(self, networks: Sequence[Network], graphs: Graphs) -> list[NDArray[np.float32]]:
         """Raw outputs of some of the networks and the reader, which share what they can, [B, ...] each."""
-        return predict_each(networks, graphs, self.rows, [self._folded[id(network)] for network in networks])
+        folded = [self._folded[id(network)] for network in networks]
+        recurring = None
+        if self.kept is not None:
+            asked = tuple(map(id, networks))
+            recurring = self._recurring.get(asked) or keep_recurring(folded, self.kept)
+            self._recurring[asked] = recurring
+        return predict_each(networks, graphs, self.rows, folded, recurring)
+
+    @cached_property
+    def _recurring(self) -> dict[tuple[int, ...], Recurring | None]:
+        # By the networks that are asked: they have to read every block together.
+        return {}
 
     @cached_property
     def _folded(self) -> dict[int, FoldedEncoder | None]:

@@ -17,6 +17,8 @@ from molft.errors import MolftError
 from molft.files import sha256
 from molft.model.half import has_half_units
 from molft.model.inference import folds
+from molft.model.recurring import KEPT_BYTES
+from molft.train.loop import RECALLED
 from molft.use.ahead import Ahead
 from molft.use.block_size import fit_job
 from molft.use.heap import kept_heap
@@ -89,7 +91,7 @@ def screen(
     out = Path(output)
     job = Job(library, out, smiles_column, block_rows, workers, resume, overwrite, progress, ray, ahead)
     _check_output(job.output, top)
-    model = _load(model_dir, precision, ray)
+    model = _load(model_dir, precision, ray, 0 if memory else KEPT_BYTES)
     task, most = _check_ranking(model, top, by, ascending), _check_diversity(top, diverse, per_scaffold)
     facts = {"model": sha256(Path(model_dir) / CONFIG), "precision": precision, "spread": spread}
     facts |= {"similarity": similarity, "rows of a scaffold": most}
@@ -103,13 +105,13 @@ def screen(
     return summary._replace(hint=_suggest_half(model, summary.seconds, precision == "float32" and not ray))
 
 
-def _load(folder: str | Path, precision: str, ray: Cluster | None) -> Model:
+def _load(folder: str | Path, precision: str, ray: Cluster | None, kept: int) -> Model:
     """The model with layers as fine as asked for; what can't be had is a :class:`MolftError`."""
     model = load(folder)
     if precision not in ("float32", "bf16"):
         raise MolftError(f"precision is {precision!r}; a screen computes in float32 or bf16")
     if precision == "float32":
-        return model
+        return replace(model, kept=kept, rows=RECALLED)
     if ray is not None and ray.gpus:
         raise MolftError("--precision bf16 is of processors; on GPUs leave it out")
     if not all(folds(network.encoder, network.pool) for network in model.networks):
