@@ -7,8 +7,8 @@ one schedule of the learning rate for all. How far the training may go is decide
 training molecules. The evidence is ``tests/benchmarks/strategies.py`` (data/results/strategies.csv), on
 scaffold splits within the published training and validation parts of BACE, BBBP, ESOL and Lipophilicity, with
 few labels of ClinTox (50, 100) and SIDER (100) too: for classes LP-FT is as good as any with 50, 100, 500 and
-all labels, and 5 to 7 points ahead of all that trains the encoder at once with 50; for values it is within 2
-% of the best with 50 and 100, ties with the gradual release with 500, and is 7 % behind it on ESOL and
+all labels, and 5 to 7 points ahead of all that trains the encoder at once with 50; for values it is as
+good as any with 50 and 100, ties with the gradual release with 500, and is 7 % behind it on ESOL and
 Lipophilicity with all labels. LoRA and adapters come after a head of their own as well: at once (the rows
 "-at-once") they are ahead with 100 labels of BACE, BBBP and SIDER, and hardly better than chance on ClinTox.
 With few labels validation picks the epoch, of the head alone too: what is trained to the end has learned
