@@ -1,6 +1,7 @@
 """Surroundings kept from block to block: found again, and to the bit what they would be if computed anew."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from molft.model.inference import FoldedEncoder, find_surroundings, fold, read_m
 from molft.model.readout import MeanAndSum, build_readout
 from molft.model.recurring import Recalled, Recurring
 from molft.model.topology import build_topology
+from molft.train.resident import used
 from tests.test_inference import encoder, plain
 from tests.tiny import ETHANOL, Molecule, batch_of, random_batch
 
@@ -77,6 +79,19 @@ def test_room_is_not_overrun() -> None:
     places, first = room.admit(colours)
     assert len(places) == 5 and first == 0
     assert len(room.admit(colours)[0]) == 0
+
+
+def test_room_takes_memory_as_it_is_filled_and_gives_it_back() -> None:
+    resident = partial(used, torch.device("cpu"))
+    before = resident()
+    room = Recurring(["encoder"], 256, size=200_000_000)
+    empty = resident()
+    states = room.states_of(room._encoders[0])
+    assert states is not None
+    states.fill_(1.0)
+    full = resident()
+    del room, states
+    assert empty - before < 30e6 and full - empty > 180e6 and full - resident() > 180e6
 
 
 def test_two_colours_of_one_place_do_not_get_mixed_up() -> None:

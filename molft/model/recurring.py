@@ -15,8 +15,10 @@ by 10^8 molecules, that happens with probability below 1e-4.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from mmap import mmap
 from threading import Lock
 
 import torch
@@ -56,7 +58,7 @@ class Recurring:
     def __init__(self, encoders: Sequence[object], width: int, size: int = KEPT_BYTES) -> None:
         rows = size // (4 * len(encoders) * width)
         self._encoders = list(encoders)
-        self._states = torch.empty(len(encoders), rows, width)
+        self._states = _reserve(len(encoders), rows, width)
         self._rows, self._used = rows, 0
         self._keys = torch.zeros(max(1, rows), dtype=torch.int64)
         self._slots = torch.full((1 << (_SLOT_BITS if rows else 0),), -1, dtype=torch.int32)
@@ -117,6 +119,12 @@ class Recurring:
     def _slot(self, colours: Tensor) -> Tensor:
         # The upper bits: the lower ones are those of the marks.
         return (colours >> (64 - _SLOT_BITS)) & (len(self._slots) - 1)
+
+
+def _reserve(*shape: int) -> Tensor:
+    """A float32 tensor apart from the heap: it takes memory as it is filled, and gives all of it back."""
+    size = 4 * math.prod(shape)
+    return torch.frombuffer(mmap(-1, size), dtype=torch.float32).view(shape) if size else torch.empty(shape)
 
 
 def recall_layers(
