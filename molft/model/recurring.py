@@ -16,9 +16,10 @@ by 10^8 molecules, that happens with probability below 1e-4.
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from mmap import mmap
 from threading import Lock
 
 import torch
@@ -124,7 +125,12 @@ class Recurring:
 def _reserve(*shape: int) -> Tensor:
     """A float32 tensor apart from the heap: it takes memory as it is filled, and gives all of it back."""
     size = 4 * math.prod(shape)
-    return torch.frombuffer(mmap(-1, size), dtype=torch.float32).view(shape) if size else torch.empty(shape)
+    if not size:
+        return torch.empty(shape)
+    room = mmap.mmap(-1, size)
+    with suppress(AttributeError, OSError):  # not Linux, or a kernel without large pages
+        room.madvise(mmap.MADV_HUGEPAGE)  # single rows are read from all over it
+    return torch.frombuffer(room, dtype=torch.float32).view(shape)
 
 
 def recall_layers(
