@@ -153,10 +153,8 @@ def test_encoders_of_an_ensemble_keep_their_own_states() -> None:
     for batch in blocks():
         found = find_surroundings(batch, folded[0].config, room)
         for model, one in zip(models, folded, strict=True):
-            out, expected = (
-                read_molecules(one, found, readout, room.states_of(one)),
-                plain(model, batch, readout),
-            )
+            out = read_molecules(one, found, readout, room.states_of(one))
+            expected = plain(model, batch, readout)
             torch.testing.assert_close(out, expected, rtol=1e-5, atol=2e-6 * float(expected.abs().max()))
         room.publish(found.recalled)
     assert room.is_for(folded) and room.is_for([None, *folded]) and not room.is_for(folded[:1])

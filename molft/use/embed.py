@@ -56,7 +56,7 @@ def embed(
     """
     job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress)
     check_ending(job.output, more=(NPZ,))
-    found = replace(load_encoder(encoder), kept=0 if memory else KEPT_BYTES, rows=RECALLED)
+    found = replace(load_encoder(encoder), kept=KEPT_BYTES if memory is None else 0, rows=RECALLED)
     question = _ask(found, sha256(encoder_folder(encoder) / CONFIG))
     job = fit_job(job, question, memory, tell)
 

@@ -8,13 +8,13 @@ small pages also are more than a core's table of them holds. (``man 3 mallopt``,
 from __future__ import annotations
 
 import ctypes
+import mmap
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# Names of glibc's malloc.h and of the kernel's mman.h.
+# Names of glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, -4, -8
-_HUGEPAGE = 14
 _USUAL = {_MMAP_MAX: 65_536, _TRIM_THRESHOLD: 1 << 27, _TOP_PAD: 1 << 17, _MMAP_THRESHOLD: 1 << 25}
 
 _RESERVED = 1 << 30  # bytes of addresses, not of memory: what isn't touched takes none
@@ -50,7 +50,7 @@ def _keep(libc: ctypes.CDLL) -> None:
     ahead = libc.malloc(_RESERVED)
     if ahead:  # none where addresses are limited (ulimit -v)
         first = -(-ahead // _PAGE) * _PAGE
-        libc.madvise(first, (ahead + _RESERVED - first) // _PAGE * _PAGE, _HUGEPAGE)
+        libc.madvise(first, (ahead + _RESERVED - first) // _PAGE * _PAGE, mmap.MADV_HUGEPAGE)
         libc.free(ahead)
 
 

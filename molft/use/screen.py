@@ -91,11 +91,11 @@ def screen(
     out = Path(output)
     job = Job(library, out, smiles_column, block_rows, workers, resume, overwrite, progress, ray, ahead)
     _check_output(job.output, top)
-    model = _load(model_dir, precision, ray, 0 if memory else KEPT_BYTES)
+    model = _load(model_dir, precision, ray, KEPT_BYTES if memory is None else 0)
     task, most = _check_ranking(model, top, by, ascending), _check_diversity(top, diverse, per_scaffold)
-    facts = {"model": sha256(Path(model_dir) / CONFIG), "precision": precision, "spread": spread}
-    facts |= {"similarity": similarity, "rows of a scaffold": most}
-    facts |= {"top": top, "by": by, "ascending": ascending}
+    columns = {"precision": precision, "spread": spread, "similarity": similarity}
+    rows = {"top": top, "by": by, "ascending": ascending, "rows of a scaffold": most}
+    facts = {"model": sha256(Path(model_dir) / CONFIG), **columns, **rows}
     ranking = None if top is None else partial(_rank, model, top, task, ascending, most)
     write = partial(write_sdf, limits=model.recipe.limits) if job.output.suffix == SDF else None
     question = _ask(model, spread, similarity, facts)

@@ -32,8 +32,7 @@ from molft.data.batch import make_batch
 from molft.model.encoder import Encoder
 from molft.model.inference import find_surroundings, fold, read_molecules
 from molft.model.readout import Mean
-from molft.model.recurring import Recurring
-from molft.train.loop import RECALLED
+from molft.train.loop import RECALLED, keep_recurring
 from molft.use.encoders import find_encoder
 
 BLOCKS = (256, 512, 1024, 2048)
@@ -64,26 +63,20 @@ def run_plain(encoder: Encoder, graphs: Graphs) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
-def run_folded(encoder: Encoder, graphs: Graphs, block: int, half: bool) -> NDArray[np.float32]:
-    """Surroundings once in each block."""
+@torch.no_grad()
+def run_folded(
+    encoder: Encoder, graphs: Graphs, block: int, half: bool = False, keep: bool = False
+) -> NDArray[np.float32]:
+    """Surroundings once in each block; or, kept as a screen does, once in all."""
     folded, readout, parts = fold(encoder, half), Mean(encoder.width), []
+    recurring = keep_recurring([folded]) if keep else None
+    kept = recurring.states_of(folded) if recurring else None
     for start in range(0, len(graphs), block):
         batch = make_batch(graphs.take(np.arange(start, min(start + block, len(graphs)))))
-        parts.append(read_molecules(folded, find_surroundings(batch, encoder.config), readout).numpy())
-    return np.concatenate(parts)
-
-
-@torch.no_grad()
-def run_kept(encoder: Encoder, graphs: Graphs) -> NDArray[np.float32]:
-    """The same as a screen does: what recurs from block to block is kept."""
-    folded, readout, parts = fold(encoder), Mean(encoder.width), []
-    recurring = Recurring([folded], encoder.width)
-    kept = recurring.states_of(folded)
-    for start in range(0, len(graphs), RECALLED):
-        batch = make_batch(graphs.take(np.arange(start, min(start + RECALLED, len(graphs)))))
         found = find_surroundings(batch, encoder.config, recurring)
         parts.append(read_molecules(folded, found, readout, kept).numpy())
-        recurring.publish(found.recalled)
+        if recurring:
+            recurring.publish(found.recalled)
     return np.concatenate(parts)
 
 
@@ -118,7 +111,9 @@ def main() -> None:
             for block in BLOCKS:
                 side = f"folded, blocks of {block}{', 16 bits' if half else ''}"
                 sides[side] = partial(run_folded, encoder, graphs, block, half)
-        sides[f"folded, blocks of {RECALLED}, kept"] = partial(run_kept, encoder, graphs)
+        sides[f"folded, blocks of {RECALLED}, kept"] = partial(
+            run_folded, encoder, graphs, RECALLED, keep=True
+        )
         fastest = dict.fromkeys(sides, float("inf"))
         results = {}
         for _ in range(chosen.rounds):
