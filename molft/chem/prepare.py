@@ -104,6 +104,7 @@ def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int,
     scheme, notes = find_scheme(recipe.scheme), dict[int, str]()
     rows, records, mols = list[int](), list[bytes](), list[Chem.Mol]()
     parsed = parse_each([text if row not in lost else "" for row, text in enumerate(smiles)], recipe.limits)
+    keep = recipe.keys or recipe.fingerprints or recipe.forest
     for row, mol in enumerate(parsed):
         if row in lost:
             continue
@@ -111,14 +112,14 @@ def prepare(smiles: Sequence[str], recipe: Recipe = Recipe(), lost: Mapping[int,
             rejected.append(mol)
             continue
         if recipe.standardize:
-            mol, record, note = _standardize(mol, smiles[row], scheme is SNAP)
+            mol, record, note = _standardize(mol, smiles[row], scheme is SNAP, keep)
             if note:
                 notes[row] = note
         else:
             record = write_record(mol)
         rows.append(row)
         records.append(record)
-        if recipe.keys or recipe.fingerprints or recipe.forest:
+        if keep:
             mols.append(mol)
     graphs, kept, refused = featurize_records(records, scheme)
     rejected += [r._replace(row=rows[r.row]) for r in refused]
@@ -140,12 +141,12 @@ def _is_standard(text: str) -> bool:
     return not odd or not _TO_STANDARDIZE.search(text)
 
 
-def _standardize(mol: Chem.Mol, text: str, directions: bool) -> tuple[Chem.Mol, bytes, str]:
+def _standardize(mol: Chem.Mol, text: str, directions: bool, keep: bool) -> tuple[Chem.Mol, bytes, str]:
     """The standard form, its record, and ""; or the molecule as it is and why it was left so.
 
     Chiral tags and bond directions depend on the order in which the atoms were written. In the record they
     are those of RDKit's canonical order, so that a molecule always gets the same codes; bond directions
-    (which only the codes of ``snap`` know) if asked.
+    (which only the codes of ``snap`` know) if asked. Unless asked to ``keep`` the molecule, it may be changed.
     """
     clean = mol if _is_standard(text) else standardize(mol)
     note = clean if isinstance(clean, str) else ""
@@ -155,4 +156,4 @@ def _standardize(mol: Chem.Mol, text: str, directions: bool) -> tuple[Chem.Mol, 
         if canonical is None:
             return clean, write_record(clean), "its canonical SMILES can't be read"
         return canonical, write_record(canonical), note
-    return clean, write_record(tag_canonically(clean, text) if "@" in text else clean), note
+    return clean, write_record(tag_canonically(clean, text, not keep) if "@" in text else clean), note

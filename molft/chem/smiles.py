@@ -46,6 +46,13 @@ _HYDROGEN = re.compile(r"\[\d*(?:[HDT]|\#1(?!\d))")
 _AS_WRITTEN = Chem.SmilesParserParams()
 _AS_WRITTEN.sanitize = _AS_WRITTEN.removeHs = False
 
+# What sanitising does for stereo, and for metals and radicals, of which there are none outside brackets.
+_STEREO = Chem.SanitizeFlags.SANITIZE_CLEANUPCHIRALITY | Chem.SanitizeFlags.SANITIZE_CLEANUPATROPISOMERS
+_BRACKETS = Chem.SanitizeFlags.SANITIZE_CLEANUP_ORGANOMETALLICS | Chem.SanitizeFlags.SANITIZE_FINDRADICALS
+_WITHOUT_STEREO = int(Chem.SanitizeFlags.SANITIZE_ALL & ~_STEREO)
+_WITHOUT_BRACKETS = _WITHOUT_STEREO & int(~_BRACKETS)
+_FINE = Chem.SanitizeFlags.SANITIZE_NONE
+
 
 def parse(smiles: str, row: int = 0, limits: Limits = LIMITS) -> Chem.Mol | Rejected:
     """Read one SMILES, sanitised as RDKit does by default; hydrogens are implicit.
@@ -102,16 +109,18 @@ def _parse(smiles: str, row: int, limits: Limits) -> Chem.Mol | Rejected:
 
 
 def _read(text: str) -> Chem.Mol | None:
-    """What ``Chem.MolFromSmiles`` gives; without a search for stereo and hydrogens where none are written.
+    """What ``Chem.MolFromSmiles`` gives; without a search for what the text can't hold.
 
-    That search takes a quarter of the time. RDKit then hasn't noted that stereo is assigned (there is none),
-    so what asks for it, such as a canonical SMILES, assigns it at that moment.
+    Looking for stereo and for hydrogens to remove takes a quarter of the time. RDKit then hasn't noted that
+    stereo is assigned (there is none), so what asks for it, such as a canonical SMILES, assigns it at that
+    moment.
     """
-    stereo = "@" in text or "/" in text or "\\" in text
-    if stereo or ("[" in text and _HYDROGEN.search(text)):
+    brackets = "[" in text
+    if "@" in text or "/" in text or "\\" in text or (brackets and _HYDROGEN.search(text)):
         return Chem.MolFromSmiles(text)
     mol = Chem.MolFromSmiles(text, _AS_WRITTEN)
-    if mol is None or Chem.SanitizeMol(mol, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
+    steps = _WITHOUT_STEREO if brackets else _WITHOUT_BRACKETS
+    if mol is None or Chem.SanitizeMol(mol, steps, True) != _FINE:
         return None
     return mol
 
