@@ -146,7 +146,7 @@ def _standardize(mol: Chem.Mol, text: str, directions: bool, keep: bool) -> tupl
 
     Chiral tags and bond directions depend on the order in which the atoms were written. In the record they
     are those of RDKit's canonical order, so that a molecule always gets the same codes; bond directions
-    (which only the codes of ``snap`` know) if asked. Unless asked to ``keep`` the molecule, it may be changed.
+    (which only the codes of ``snap`` know) if asked. Without ``keep`` the molecule may be changed.
     """
     clean = mol if _is_standard(text) else standardize(mol)
     note = clean if isinstance(clean, str) else ""

@@ -46,7 +46,9 @@ class Environments:
 
 
 def scramble(numbers: Tensor) -> Tensor:
-    """A hash of each number (the finaliser of splitmix64), one to one.
+    """A hash of each number, as by the finaliser of splitmix64.
+
+    torch shifts signed numbers, so that a bit is lost at each of three shifts: 61 count.
 
     Shapes: int64 in and out, any shape.
     """
@@ -61,7 +63,11 @@ def colour_rows(rows: Tensor) -> Tensor:
 
     Shapes: rows int64 [X, k], out int64 [X].
     """
-    return scramble(rows).sum(dim=1)
+    if not rows.numel():
+        return rows.new_zeros(len(rows))
+    # Many times fewer rows are in the tables than in a batch.
+    hashes = scramble(torch.arange(int(rows.max()) + 1, device=rows.device))
+    return hashes.index_select(0, rows.flatten()).view(rows.shape).sum(dim=1)
 
 
 def refine(colours: Tensor, pair_colours: Tensor, topology: Topology) -> Tensor:
@@ -70,7 +76,10 @@ def refine(colours: Tensor, pair_colours: Tensor, topology: Topology) -> Tensor:
     Shapes: colours int64 [N], pair_colours int64 [P], out int64 [N].
     """
     own = scramble(colours)
-    messages = scramble(own.index_select(0, topology.neighbours).add_(pair_colours))
+    messages = own.index_select(0, topology.neighbours).add_(pair_colours)
+    # Half a scramble: what it is given is scrambled already.
+    messages.bitwise_xor_(messages >> 30).mul_(_SECOND)
+    messages.bitwise_xor_(messages >> 27)
     # A sum doesn't depend on the order of its terms; 64-bit overflow wraps and does no harm.
     return own.index_add_(0, topology.receivers, messages)
 

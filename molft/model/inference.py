@@ -31,9 +31,10 @@ from molft.errors import MolftError
 from molft.model.config import EncoderConfig
 from molft.model.encoder import Encoder
 from molft.model.environments import colour_rows, group_atoms, reduce_topology, refine
-from molft.model.half import linear
+from molft.model.half import linear, padded_rows
 from molft.model.readout import Mean, MeanAndSum, Sum, join_sum
 from molft.model.recurring import Recalled, Recurring, recall_layers
+from molft.model.summary import Summary
 from molft.model.tables import stack_tables, stacked_rows
 from molft.model.topology import GraphBatch, Topology, aggregate, build_topology, sum_lists
 
@@ -107,6 +108,8 @@ class FoldedLayer:
 class HalfLayer:
     """The same in 16 bits, for rows of W >= D + K numbers: the neighbours' sum, zeros, and the bond counts.
 
+    W and H are multiples of what the units take at a time; a number that is only there for that is zero.
+
     Shapes: first [H, W], shift [H], second [W, H], bias [W]; the rows of ``second`` beyond D are zeros.
     """
 
@@ -120,12 +123,15 @@ class HalfLayer:
 class FoldedEncoder:
     """A GIN encoder for :func:`read_molecules`; later changes of the encoder don't reach it.
 
-    Shapes: atoms [A, D], of :class:`HalfLayer` [A, W] with zeros beyond D.
+    ``summary`` is the summary of molecules with its normalisation, of an encoder in 16 bits that has one.
+
+    Shapes: atoms [A, D], of :class:`HalfLayer` [A, W] with zeros beyond D; summary [S, P] and [S].
     """
 
     config: EncoderConfig
     atoms: Tensor
     layers: tuple[FoldedLayer | HalfLayer, ...]
+    summary: tuple[Tensor, Tensor] | None = None
 
 
 def folds(encoder: Encoder, readout: nn.Module) -> bool:
@@ -165,25 +171,36 @@ def fold(encoder: Encoder, half: bool = False) -> FoldedEncoder:
             for parts in layers
         )
         return FoldedEncoder(encoder.config, atoms, float32)
-    width = -(-(encoder.config.width + sum(sizes)) // _TILE) * _TILE
+    width = _whole_tiles(encoder.config.width + sum(sizes))
     atoms = F.pad(atoms, (0, width - atoms.shape[1]))
-    return FoldedEncoder(encoder.config, atoms, tuple(_halve_layer(width, *parts) for parts in layers))
+    halves = tuple(_halve_layer(width, *parts) for parts in layers)
+    return FoldedEncoder(encoder.config, atoms, halves, _halve_summary(encoder.summary))
+
+
+def _whole_tiles(width: int) -> int:
+    return -(-width // _TILE) * _TILE
 
 
 def _fold_layer(conv: nn.Module, norm: nn.BatchNorm1d, bond_sizes: Sequence[int]) -> tuple[Tensor, ...]:
     """What :class:`FoldedLayer` holds."""
     mlp = cast(nn.Sequential, conv.mlp)
     first, second = cast(nn.Linear, mlp[0]), cast(nn.Linear, mlp[2])
-    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    # In 64 bits: scale and shift would otherwise be rounded twice.
-    scale = norm.weight.double() / (variance.double() + norm.eps).sqrt()
+    weight, bias = _fold_norm(second, norm)
     return (
         stack_tables(conv, "edge_embedding", bond_sizes),
         first.weight.detach().t(),
         first.bias.detach(),
-        (second.weight.double() * scale.unsqueeze(1)).t(),
-        (second.bias.double() - mean.double()) * scale + norm.bias.double(),
+        weight.t(),
+        bias,
     )
+
+
+def _fold_norm(linear: nn.Linear, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a linear map with the normalisation after it, in 64 bits, to be rounded once."""
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    scale = norm.weight.double() / (variance.double() + norm.eps).sqrt()
+    bias = (linear.bias.double() - mean.double()) * scale + norm.bias.double()
+    return linear.weight.double() * scale.unsqueeze(1), bias
 
 
 def _halve_layer(
@@ -192,13 +209,40 @@ def _halve_layer(
     """The layer for rows of ``width`` numbers; what a bond adds goes through the first matrix beforehand."""
     first = first.double()
     between = first.new_zeros(width - len(first) - len(bonds), first.shape[1])
+    more = _whole_tiles(len(shift)) - len(shift)
     parts = (
-        torch.cat([first, between, bonds.double() @ first]).t(),
-        shift,
-        F.pad(second.t(), (0, 0, 0, width - second.shape[1])),
+        F.pad(torch.cat([first, between, bonds.double() @ first]).t(), (0, 0, 0, more)),
+        F.pad(shift, (0, more)),
+        F.pad(second.t(), (0, more, 0, width - second.shape[1])),
         F.pad(bias, (0, width - len(bias))),
     )
     return HalfLayer(*(part.bfloat16().contiguous() for part in parts))
+
+
+def _halve_summary(summary: Summary | None) -> tuple[Tensor, Tensor] | None:
+    """What :class:`FoldedEncoder` holds of it."""
+    if summary is None:
+        return None
+    weight, bias = _fold_norm(summary.linear, summary.norm)
+    return weight.bfloat16().contiguous(), bias.bfloat16()
+
+
+def summarize(encoder: FoldedEncoder, pooled: Tensor) -> Tensor | None:
+    """The encoder's summary of molecules (:meth:`molft.model.encoder.Encoder.summarize`) if it has one here.
+
+    Shapes: pooled [B, P], out [B, S].
+    """
+    if encoder.summary is None:
+        return None
+    weight, bias = encoder.summary
+    return _multiply_few(pooled, weight, bias, relu=True)
+
+
+def _multiply_few(x: Tensor, weight: Tensor, bias: Tensor, relu: bool = False) -> Tensor:
+    """:func:`molft.model.half.linear` from 32 bits to 32, its rows padded to one of few numbers."""
+    rows = len(x)
+    narrow = F.pad(x.bfloat16(), (0, 0, 0, padded_rows(rows) - rows))
+    return linear(narrow, weight, bias, relu)[:rows].float()
 
 
 @torch.no_grad()
@@ -231,10 +275,12 @@ def read_molecules(
                 pooled.append(_pool(states, found, number + 1, readout)[:, :width])
             continue
         summary = _pool(_widen(layer, total), found, number + 1, readout)
-        weight = found.atoms.clamp(max=1) if isinstance(readout, Mean) else found.atoms
-        second = layer.second.float().t()[:, :width] if isinstance(layer, HalfLayer) else layer.second
-        bias = layer.bias[:width].to(second.dtype)
-        pooled.append(summary @ second + bias * weight.to(second.dtype).unsqueeze(1))
+        weight = (found.atoms.clamp(max=1) if isinstance(readout, Mean) else found.atoms).unsqueeze(1)
+        if isinstance(layer, HalfLayer):
+            out = _multiply_few(summary, layer.second, torch.zeros_like(layer.bias))
+            pooled.append((out + layer.bias * weight)[:, :width])
+        else:
+            pooled.append(summary @ layer.second + layer.bias * weight.to(layer.bias.dtype))
     if encoder.config.jk == "concat":
         return torch.cat(pooled, dim=1)
     return torch.stack(pooled).sum(dim=0) if len(pooled) > 1 else pooled[0]

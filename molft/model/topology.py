@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
@@ -138,9 +139,8 @@ def build_topology(
         )
     size, device = batch.atoms.shape[0], batch.atoms.device
     loops = torch.arange(size, device=device)
-    # Sorted as 32-bit numbers: those of 64 take twice as long.
     receivers = torch.cat([batch.edge_index[0], loops])
-    order = receivers.int().argsort(stable=True)
+    order = stable_order(receivers)
     receivers = receivers.index_select(0, order)
     lengths = torch.bincount(receivers, minlength=size)
     neighbours = torch.cat([batch.edge_index[1], loops]).index_select(0, order)
@@ -154,6 +154,18 @@ def build_topology(
         rows=rows,
         counts=count_rows(receivers, rows, (size, sum(bond_sizes)), ones),
     )
+
+
+def stable_order(numbers: Tensor) -> Tensor:
+    """Places of numbers below 2^31 by rising number, equal ones as they stand.
+
+    Shapes: int64 in and out, [X].
+    """
+    narrow = numbers.int()  # those of 64 bits take twice as long
+    if narrow.device.type != "cpu":
+        return narrow.argsort(stable=True)
+    # In less than half of torch's time.
+    return torch.from_numpy(np.argsort(narrow.numpy(), kind="stable"))
 
 
 class _Aggregate(torch.autograd.Function):

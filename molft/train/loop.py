@@ -23,9 +23,10 @@ from molft.model.inference import (
     folds,
     read_molecules,
     recurs,
+    summarize,
 )
 from molft.model.network import Network
-from molft.model.readout import Sum
+from molft.model.readout import MeanAndSum, Sum
 from molft.model.recurring import KEPT_BYTES, Recurring
 
 CACHE_BYTES = 2**30
@@ -89,7 +90,8 @@ def run_batch(
     if alike not in found:
         found[alike] = find_surroundings(batch, reader.config, None if kept is None else recurring)
     pooled = read_molecules(reader, found[alike], cast(Sum, network.pool), kept)
-    out = network.head(network.describe(pooled))
+    vectors = summarize(reader, pooled) if isinstance(network.pool, MeanAndSum) else pooled
+    out = network.head(network.describe(pooled) if vectors is None else vectors)
     return out
 
 
