@@ -40,6 +40,7 @@ Library = Annotated[
         help="Files (csv, smi, sdf, parquet, .gz, ...), folders, 'patterns*', or '-' for standard input."
     ),
 ]
+_OBJECTS = 50_000
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 app = typer.Typer(
@@ -184,8 +185,9 @@ def finetune(
 
 def _finetune(assay: Path, out: Path, *, resume: bool, **chosen: Any) -> None:  # noqa: ANN401  (fields of Options)
     from molft.use.assay import finetune as run
-    from molft.use.console import ConsoleReporter, score_table
+    from molft.use.console import ConsoleReporter
     from molft.use.options import Options
+    from molft.use.score_table import score_table
 
     with ConsoleReporter() as reporter:
         model, evaluation = run(assay, out, Options(**chosen), reporter=reporter, resume=resume)
@@ -375,6 +377,8 @@ def _head(path: Path, lines: int) -> str:
 
 def main() -> None:
     """Run the command line."""
+    # Importing torch makes a million objects, and Python would search them for cycles every 700.
+    gc.set_threshold(_OBJECTS)
     # At its end Python searches torch's million objects for cycles: a third of a second, for nothing.
     atexit.register(gc.freeze)
     sys.exit(app())

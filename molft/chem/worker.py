@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -81,8 +82,9 @@ def map_blocks(
 ) -> Generator[Result, None, None]:
     """Yield ``function(block, lost=...)`` for every block, in order.
 
-    ``blocks`` is consumed lazily: at most ``ahead`` blocks per worker are taken but not yet yielded. With
-    ``workers=0`` all runs in this process, without protection. ``timeout_s`` bounds the processor time of
+    The processes start at once, with the first blocks; after that ``blocks`` is consumed lazily: at most
+    ``ahead`` blocks per worker are taken but not yet yielded. With ``workers=0`` all runs in this process,
+    without protection. ``timeout_s`` bounds the processor time of
     each run of a block, so that a busy machine doesn't cost good rows.
     An exception of ``function`` ends the iteration as a :class:`MolftError` with the child's traceback.
     """
@@ -95,7 +97,9 @@ def map_blocks(
         raise MolftError("worker processes need Linux or macOS; on Windows run with 0 workers")
     if workers == 0:
         return (function(block, lost={}) for block in blocks)
-    return _map_in_children(function, blocks, workers, timeout_s, ahead)
+    results = _map_in_children(function, blocks, workers, timeout_s, ahead)
+    next(results)
+    return results
 
 
 def _map_in_children(
@@ -104,7 +108,8 @@ def _map_in_children(
     workers: int,
     timeout_s: float,
     ahead: int,
-) -> Generator[Result, None, None]:
+) -> Generator[Any, None, None]:
+    """Yield None when the processes have their first blocks, then the results."""
     children = [_Child(function, timeout_s) for _ in range(workers)]
     idle: SimpleQueue[_Child[Result]] = SimpleQueue()
     for child in children:
@@ -119,14 +124,13 @@ def _map_in_children(
 
     # The threads only wait for their children; they hold no Python lock meanwhile.
     pool = ThreadPoolExecutor(workers, thread_name_prefix="molft-worker")
-    pending: deque[Future[Result]] = deque()
+    source, pending = iter(blocks), deque[Future[Result]]()
     try:
-        for block in blocks:
-            pending.append(pool.submit(run, block))
-            if len(pending) == ahead * workers:
-                yield pending.popleft().result()
+        pending.extend(pool.submit(run, block) for block in islice(source, ahead * workers))
+        yield None
         while pending:
             yield pending.popleft().result()
+            pending.extend(pool.submit(run, block) for block in islice(source, 1))
     finally:
         for child in children:
             child.close()

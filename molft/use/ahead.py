@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,8 +50,7 @@ def read_ahead(
     with closing(
         map_blocks(partial(prepare, recipe=recipe), library.texts(), workers, ahead=_AHEAD)
     ) as blocks:
-        first = next(blocks)  # starts the processes; a library has at least one block
-        yield Ahead(library, recipe, workers, chain([first], blocks))
+        yield Ahead(library, recipe, workers, blocks)
 
 
 def _find_recipe(model_dir: Path, similarity: bool) -> Recipe | None:

@@ -29,7 +29,6 @@ from molft.use.output import check_ending, is_folder
 from molft.use.question import Question
 from molft.use.ranking import Quota, Ranking
 from molft.use.ray_engine import Cluster
-from molft.use.series import name_series
 from molft.use.sources import Given
 from molft.use.structures import SDF, write_sdf
 from molft.use.sweep import Job, Progress, Summary, sweep
@@ -167,8 +166,11 @@ def _rank(
     model: Model, top: int, task: int, ascending: bool, most: int | None, names: list[str], column: str
 ) -> Ranking:
     """The ranking by a task; ``names`` are the new columns, ``status`` and then the tasks."""
-    series = partial(name_series, recipe=model.recipe)
-    quota = None if most is None else Quota(most, column, series)
+    quota = None
+    if most is not None:
+        from molft.use.series import name_series  # imports all of rdkit.Chem.AllChem
+
+        quota = Quota(most, column, partial(name_series, recipe=model.recipe))
     return Ranking(top, names[1 + task], ascending, quota)
 
 
