@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from molft.data.formats import PROBLEM
 from molft.errors import MolftError
 from molft.files import sha256
 from molft.use.library import open_library
@@ -79,10 +78,11 @@ def test_a_file_of_unknown_kind_in_a_folder_is_not_passed_over(folder: Path) -> 
 def test_one_table_of_all_columns_that_says_where_each_row_is_from(folder: Path) -> None:
     headers = read_headers(find_files(folder))
     blocks = list(read_files(headers, rows=2))
-    columns = ["id", "smiles", "name", "price", "file", PROBLEM]
-    assert all(list(block) == columns for block in blocks)
+    columns = ["id", "smiles", "name", "price", "file"]
+    assert all(list(block.columns) == columns for block in blocks)
     a, b, c = (str(folder / name) for name in ("a.csv", "b.smi.gz", "c.parquet"))
-    assert [block.to_numpy().tolist() for block in blocks] == [
+    rows = [zip(*block.columns.values(), block.problems, strict=True) for block in blocks]
+    assert [list(map(list, block)) for block in rows] == [
         [["1", "C", "", "", a, ""], ["2", "CC", "", "", a, ""]],
         [["3", "CCC,too many", "", "", a, "line 4: 3 fields ('3,CCC,too many'), expected 2"]],
         [["", "CCO", "ethanol", "", b, ""], ["", "CCC", "propane", "", b, ""]],

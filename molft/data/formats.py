@@ -11,11 +11,10 @@ import sys
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from molft.data.delimited import DELIMITERS, Rows, read_delimited, read_smiles_list
 from molft.data.parquet import read_parquet, seekable
@@ -23,6 +22,9 @@ from molft.data.sdf import property_names, read_sdf
 from molft.data.streams import decompress, open_binary, read_lines
 from molft.data.workbook import read_workbook
 from molft.errors import MolftError
+
+if TYPE_CHECKING:  # a screen does without pandas, which takes half a second to import
+    import pandas as pd
 
 # The column of a block read with ragged="keep": '', or what was wrong with the way the row is written.
 PROBLEM = "molft_problem"
@@ -36,28 +38,63 @@ _COMPRESSED = (".gz", ".bz2", ".xz")
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
-def read_blocks(
+@dataclass(frozen=True)
+class TextBlock:
+    """Some rows of a file, column by column, every cell the text that stood there.
+
+    Shapes: R rows. columns: R texts each; problems: R texts, '' or what was wrong with the way the row is
+    written. ``start`` is the place of the first row among all of the file; ``delimiter`` is '' where the
+    format has none.
+    """
+
+    columns: dict[str, list[str]]
+    problems: list[str]
+    start: int = 0
+    delimiter: str = ""
+
+    def __len__(self) -> int:
+        """Number of rows R."""
+        return len(self.problems)
+
+
+def read_texts(
     path: str | Path, rows: int = 4096, ragged: Literal["error", "keep"] = "error"
-) -> Generator[pd.DataFrame, None, None]:
+) -> Generator[TextBlock, None, None]:
     """Read a file block by block; '-' is standard input (a table or a SMILES list).
 
-    Every column is text; the index counts data rows from 0 through the whole file. ``.csv .tsv .txt``
-    (delimiter and encoding found from the text), ``.smi .ism .cxsmiles``, ``.sdf``, ``.parquet`` (also
-    a folder of them) and ``.xlsx`` (first sheet), each also ``.gz .bz2 .xz``. A table without rows gives
-    one empty block. With ``ragged="keep"`` a row that can't be read as written stays, and the extra
-    column :data:`PROBLEM` says why; with ``"error"`` a ragged text row is a :class:`MolftError` with its
-    line. A missing, damaged or unknown file is a :class:`MolftError`.
+    ``.csv .tsv .txt`` (delimiter and encoding found from the text), ``.smi .ism .cxsmiles``, ``.sdf``,
+    ``.parquet`` (also a folder of them) and ``.xlsx`` (first sheet), each also ``.gz .bz2 .xz``. A table
+    without rows gives one empty block. With ``ragged="keep"`` a row that can't be read as written stays,
+    and :attr:`TextBlock.problems` says why; with ``"error"`` a ragged text row is a :class:`MolftError` with
+    its line. A missing, damaged or unknown file is a :class:`MolftError`.
     """
     where = "standard input" if str(path) == "-" else str(path)
     keep = ragged == "keep"
     with ExitStack() as stack:
         try:
             table = _standard_input(keep, stack) if str(path) == "-" else _open_table(Path(path), keep, stack)
-            yield from _blocks(table, rows, keep)
+            yield from _blocks(table, rows)
         except _DAMAGED as error:
             raise MolftError(f"{where}: the compressed file is damaged or cut short ({error})") from error
         except UnicodeError as error:
             raise MolftError(f"{where}: not readable as text ({error}); save it as UTF-8") from error
+
+
+def read_blocks(
+    path: str | Path, rows: int = 4096, ragged: Literal["error", "keep"] = "error"
+) -> Generator[pd.DataFrame, None, None]:
+    """:func:`read_texts` as pandas has it: every column text, the index counting the file's rows from 0.
+
+    With ``ragged="keep"`` there is a column :data:`PROBLEM` more.
+    """
+    import pandas as pd
+
+    for block in read_texts(path, rows, ragged):
+        columns = block.columns | ({PROBLEM: block.problems} if ragged == "keep" else {})
+        index = pd.RangeIndex(block.start, block.start + len(block))
+        frame = pd.DataFrame(columns, index=index, dtype=str)
+        frame.attrs["delimiter"] = block.delimiter
+        yield frame
 
 
 def read_table(path: str | Path, ragged: Literal["error", "keep"] = "error") -> pd.DataFrame:
@@ -65,6 +102,8 @@ def read_table(path: str | Path, ragged: Literal["error", "keep"] = "error") -> 
 
     ``frame.attrs["delimiter"]`` is the delimiter that was found, '' where the format has none.
     """
+    import pandas as pd
+
     blocks = list(read_blocks(path, ragged=ragged))
     frame = pd.concat(blocks, ignore_index=True)
     frame.attrs = dict(blocks[0].attrs)
@@ -87,15 +126,12 @@ def file_kind(path: Path) -> str:
     return kind or "parquet"
 
 
-def _blocks(table: Rows, rows: int, keep: bool) -> Iterator[pd.DataFrame]:
-    names = [*table.names, PROBLEM] if keep else table.names
+def _blocks(table: Rows, rows: int) -> Iterator[TextBlock]:
     start = 0
     while (taken := list(islice(table.rows, rows))) or not start:
-        cells = [[*row.cells, row.problem] for row in taken] if keep else [row.cells for row in taken]
-        index = pd.RangeIndex(start, start + len(taken))
-        frame = pd.DataFrame(cells, columns=names, index=index, dtype=str)
-        frame.attrs["delimiter"] = table.delimiter
-        yield frame
+        cells = zip(*(row.cells for row in taken), strict=True) if taken else ([] for _ in table.names)
+        columns = dict(zip(table.names, map(list, cells), strict=True))
+        yield TextBlock(columns, [row.problem for row in taken], start, table.delimiter)
         start += len(taken)
         if len(taken) < rows:
             return

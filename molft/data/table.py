@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 import numpy as np
-import pandas as pd
 
 from molft.chem.smiles import parse
 from molft.data.formats import PROBLEM
@@ -26,27 +25,28 @@ _UNUSUAL = len(NAMES) + 1
 _SMILES_TEXT = re.compile(r"[A-Za-z0-9@+\-\[\]()=#$:/\\%.*~&<>|^{}]*[A-Za-z*][^\s,;]*")
 
 
-def find_smiles_column(frame: pd.DataFrame, wanted: str | None = None) -> tuple[str, str]:
+def find_smiles_column(table: Mapping[str, Iterable[str]], wanted: str | None = None) -> tuple[str, str]:
     """Find the column of SMILES; returns its name and how it was found, for the user to read.
 
+    ``table`` has the cells by column; it may be a pandas frame.
     A ``wanted`` column is taken as it is. Otherwise a column with a usual name, if at least half of its
     values parse; then the one column in which at least half do; then one whose name says "smiles", whatever
     it holds. Never just the first column. None, or several without a usual name, is a :class:`MolftError`
     that lists the columns.
 
-    >>> find_smiles_column(pd.DataFrame({"id": ["a"], "SMILES": ["CCO"]}))
+    >>> find_smiles_column({"id": ["a"], "SMILES": ["CCO"]})
     ('SMILES', 'by its name')
     """
-    names = [name for name in frame.columns if name != PROBLEM]
+    names = [name for name in table if name != PROBLEM]
     if wanted is not None:
         if wanted not in names:
             raise MolftError(f"no column {wanted!r} for the SMILES; {suggest(wanted, names)}")
         return wanted, "as asked for"
     named = sorted((name for name in names if _rank(name) < _UNUSUAL), key=_rank)
-    found = [name for name in named if parsed_share(frame[name]) >= 0.5][:1]
+    found = [name for name in named if parsed_share(table[name]) >= 0.5][:1]
     how = "by its name"
     if not found:
-        found = [name for name in names if parsed_share(frame[name], _SHORTEST) >= 0.5]
+        found = [name for name in names if parsed_share(table[name], _SHORTEST) >= 0.5]
         how = "by its content"
     if not found:  # a library of junk, or without rows, is still a library
         found, how = [name for name in named if "smiles" in name.lower()][:1], "by its name"
@@ -68,12 +68,12 @@ def suggest(wanted: str, names: Sequence[str]) -> str:
     ) + f"Columns: {listed([repr(name) for name in names])}"
 
 
-def parsed_share(column: pd.Series, shortest: int = 0) -> float:
+def parsed_share(column: Iterable[str], shortest: int = 0) -> float:
     """Share of the filled cells that are molecules, on an even sample of at most 200; 0 where none is.
 
     With ``shortest`` a column of shorter cells (in the mean) gives 0: the codes N, F, CI and CN parse too.
     """
-    cells = np.array([cell for cell in map(str.strip, column.tolist()) if cell], dtype=object)
+    cells = np.array([cell for cell in map(str.strip, column) if cell], dtype=object)
     if len(cells) == 0:
         return 0.0
     sample = cells[np.linspace(0, len(cells) - 1, min(_SAMPLE, len(cells))).astype(int)].tolist()

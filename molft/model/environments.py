@@ -90,7 +90,10 @@ def group_atoms(colours: Tensor) -> Environments:
     Shapes: colours int64 [N].
     """
     # By a hash table: a sort takes three times as long, and scatters what lies together.
-    members = pa.array(colours.numpy()).dictionary_encode().indices.to_numpy().astype(np.int64)
+    # Of pyarrow, from its buffers and to them: its own conversions import pandas first.
+    column = pa.Array.from_buffers(pa.int64(), len(colours), [None, pa.py_buffer(colours.numpy())])
+    indices = column.dictionary_encode().indices
+    members = np.frombuffer(indices.buffers()[1], np.int32, len(indices)).astype(np.int64)
     first = np.flatnonzero(np.diff(np.maximum.accumulate(members), prepend=-1))
     groups = torch.from_numpy(members)
     return Environments(groups, torch.from_numpy(first), torch.bincount(groups, minlength=len(first)))

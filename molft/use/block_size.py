@@ -13,7 +13,6 @@ import torch
 
 from molft.chem.prepare import Block, prepare
 from molft.chem.worker import count_cores, map_blocks
-from molft.data.formats import PROBLEM
 from molft.errors import MolftError
 from molft.files import read_json
 from molft.train.budget import Budget, say_nothing
@@ -73,8 +72,7 @@ def fit_job(job: Job, question: Question, memory: int | None, tell: Callable[[st
 def _read_first(job: Job, files: list[Path], question: Question, workers: int) -> tuple[Block, int]:
     """The library's first block, read as the screen will read it, and what the process that did so held."""
     library = open_library(files, job.smiles_column, job.block_rows)
-    frame = next(library.blocks)
-    texts = frame[library.smiles_column].where(frame[PROBLEM] == "", "").tolist()
+    texts = library.smiles(next(library.blocks))
     with closing(map_blocks(partial(prepare, recipe=question.recipe), [texts], workers)) as blocks:
         return next(blocks), peak_of_child() if workers else 0
 

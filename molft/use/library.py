@@ -9,10 +9,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 from pyarrow import ArrowInvalid, parquet
 
-from molft.data.formats import PROBLEM, read_blocks
+from molft.data.formats import TextBlock, read_texts
 from molft.data.table import find_smiles_column
 from molft.use.question import Answered, Answers
 from molft.use.sources import check_column, read_files, read_headers
@@ -34,26 +33,31 @@ class Library:
     columns: list[str]
     smiles_column: str
     found: str
-    blocks: Iterator[pd.DataFrame]
-    waiting: deque[pd.DataFrame] = field(default_factory=deque)
+    blocks: Iterator[TextBlock]
+    waiting: deque[TextBlock] = field(default_factory=deque)
 
     def texts(self, skip: int = 0) -> Iterator[list[str]]:
         """The SMILES of each block from block ``skip`` on, "" for a row that can't be read as written."""
-        for frame in islice(self.blocks, skip, None):
-            self.waiting.append(frame)
-            # The cells of a row that can't be read as written may stand in the wrong columns.
-            yield frame[self.smiles_column].where(frame[PROBLEM] == "", "").tolist()
+        for block in islice(self.blocks, skip, None):
+            self.waiting.append(block)
+            yield self.smiles(block)
+
+    def smiles(self, block: TextBlock) -> list[str]:
+        """The SMILES of a block, "" for a row that can't be read as written."""
+        # The cells of such a row may stand in the wrong columns.
+        texts = zip(block.columns[self.smiles_column], block.problems, strict=True)
+        return ["" if problem else text for text, problem in texts]
 
 
 class Portion(NamedTuple):
     """One block of rows.
 
     Shapes: R rows, B accepted molecules.
-        cells: R rows of the library's own columns; status: R texts, ``ok`` or the reason.
+        cells: R texts of each of the library's own columns; status: R texts, ``ok`` or the reason.
         answered: the answers for the accepted molecules; rejected: how many rows each stage refused.
     """
 
-    cells: pd.DataFrame
+    cells: dict[str, list[str]]
     status: list[str]
     answered: Answered
     rejected: Counter[str]
@@ -68,12 +72,11 @@ def open_library(files: Sequence[Path], smiles_column: str | None, block_rows: i
     if headers:
         blocks = read_files(headers, block_rows)
     else:
-        blocks = read_blocks(files[0], rows=block_rows, ragged="keep")
+        blocks = read_texts(files[0], rows=block_rows, ragged="keep")
     first = next(blocks)
-    column, found = find_smiles_column(first, smiles_column)
+    column, found = find_smiles_column(first.columns, smiles_column)
     check_column(headers, column)
-    columns = [name for name in first.columns if name != PROBLEM]
-    return Library(columns, column, found, chain([first], blocks))
+    return Library(list(first.columns), column, found, chain([first], blocks))
 
 
 def answer_library(library: Library, answers: Answers, skip: int = 0) -> Generator[Portion, None, None]:
@@ -86,15 +89,15 @@ def answer_library(library: Library, answers: Answers, skip: int = 0) -> Generat
         yield _join(library.waiting.popleft(), answered)
 
 
-def _join(frame: pd.DataFrame, answered: Answered) -> Portion:
-    status = ["ok"] * len(frame)
+def _join(block: TextBlock, answered: Answered) -> Portion:
+    status = ["ok"] * len(block)
     for bad in answered.rejected:
         status[bad.row] = bad.status
-    for row, problem in enumerate(frame[PROBLEM].tolist()):
+    for row, problem in enumerate(block.problems):
         if problem:
             status[row] = f"text: {problem}"
     rejected = Counter(bad.stage for bad in answered.rejected)
-    return Portion(frame.drop(columns=PROBLEM), status, answered, rejected)
+    return Portion(block.columns, status, answered, rejected)
 
 
 def expect_rows(files: Sequence[Path]) -> int:

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import rdkit
 import torch
 from numpy.typing import NDArray
@@ -44,6 +43,9 @@ from molft.use.forest_file import load_forest, save_forest
 from molft.use.gaussian_process import GaussianProcess
 from molft.use.gaussian_process_file import load_process, save_process
 from molft.use.neighbours import Neighbours, load_neighbours, save_neighbours
+
+if TYPE_CHECKING:  # a screen does without
+    import pandas as pd
 
 FORMATS = ("molft-model-1", "molft-model-2")
 """Without and with a Gaussian process: an older molft refuses the second, rather than leave it out."""
@@ -180,6 +182,8 @@ class Model:
         """
         if isinstance(smiles, str):
             raise MolftError(f"predict takes a list of SMILES; for one molecule give [{smiles!r}]")
+        import pandas as pd
+
         texts = list(smiles)
         block = prepare(texts, self.recipe)
         values = np.full((len(texts), len(self.about.tasks)), np.nan)

@@ -148,7 +148,8 @@ def read_parts(folder: Path) -> Iterator[tuple[pa.Table, Tally]]:
     for number in range(count_parts(folder)):
         path = _part(folder, number)
         try:
-            table = parquet.read_table(path, page_checksum_verification=True, partitioning=None)
+            with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+                table = file.read()
             facts = json.loads(table.schema.metadata[_TALLY])
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise MolftError(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from molft.chem.prepare import Block
@@ -20,6 +19,7 @@ from molft.model.inference import folds
 from molft.model.recurring import KEPT_BYTES
 from molft.train.loop import RECALLED
 from molft.use.ahead import Ahead
+from molft.use.arrow import text_column
 from molft.use.block_size import fit_job
 from molft.use.heap import kept_heap
 from molft.use.library import BLOCK_ROWS
@@ -189,7 +189,7 @@ def _ask(model: Model, spread: bool, similarity: bool, facts: dict[str, Any]) ->
             )
         recipe = replace(recipe, fingerprints=True)
         columns += ["similarity", "nearest"]
-        texts = {"nearest": pa.array(model.neighbours.smiles, pa.string())}
+        texts = {"nearest": text_column(model.neighbours.smiles)}
     answer = partial(_answer, model, spread, model.neighbours if similarity else None)
     return Question("screening", recipe, tuple(columns), answer, facts, texts, model.readers)
 

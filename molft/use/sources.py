@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
 
-import pandas as pd
-
-from molft.data.formats import PROBLEM, file_kind, read_blocks
+from molft.data.formats import TextBlock, file_kind, read_texts
 from molft.errors import MolftError
 from molft.files import sha256
 
@@ -76,12 +75,12 @@ def read_headers(files: Sequence[Path]) -> dict[Path, list[str]]:
     """The names of each file's columns; one that can't be read is a :class:`MolftError`, before any work."""
     headers = {}
     for file in files:
-        with closing(read_blocks(file, rows=1, ragged="keep")) as blocks:
-            headers[file] = [name for name in next(blocks).columns if name != PROBLEM]
+        with closing(read_texts(file, rows=1, ragged="keep")) as blocks:
+            headers[file] = list(next(blocks).columns)
     return headers
 
 
-def read_files(headers: Mapping[Path, Sequence[str]], rows: int) -> Iterator[pd.DataFrame]:
+def read_files(headers: Mapping[Path, Sequence[str]], rows: int) -> Iterator[TextBlock]:
     """Read several files as one table, in blocks of ``rows`` that never cross from one file into the next.
 
     The columns are those of all files, then one that names the file of each row: ``file``, or
@@ -90,10 +89,10 @@ def read_files(headers: Mapping[Path, Sequence[str]], rows: int) -> Iterator[pd.
     names = list(dict.fromkeys(name for header in headers.values() for name in header))
     source = next(name for name in _source_names() if name not in names)
     for file in headers:
-        with closing(read_blocks(file, rows=rows, ragged="keep")) as blocks:
+        with closing(read_texts(file, rows=rows, ragged="keep")) as blocks:
             for block in blocks:
-                block[source] = str(file)
-                yield block.reindex(columns=[*names, source, PROBLEM], fill_value="")
+                columns = {name: block.columns.get(name) or [""] * len(block) for name in names}
+                yield replace(block, columns={**columns, source: [str(file)] * len(block)})
 
 
 def check_column(headers: Mapping[Path, Sequence[str]], column: str) -> None:

@@ -22,6 +22,7 @@ import torch
 import molft
 from molft.errors import MolftError
 from molft.use.ahead import Ahead
+from molft.use.arrow import number_column, text_column
 from molft.use.columns import free_names
 from molft.use.library import BLOCK_ROWS, Library, Portion, answer_library, expect_rows, open_library
 from molft.use.local_engine import answer_here, answer_read
@@ -203,10 +204,10 @@ def _fill(portion: Portion, names: list[str], question: Question) -> tuple[pa.Ta
     answers, rows, _ = portion.answered
     values = np.full((len(portion.status), answers.shape[1]), np.nan, answers.dtype)
     values[rows] = answers
-    columns = [pa.array(portion.cells[name].tolist(), pa.string()) for name in portion.cells]
-    columns.append(pa.array(portion.status, pa.string()))
+    columns = [text_column(cells) for cells in portion.cells.values()]
+    columns.append(text_column(portion.status))
     for name, numbers in zip(question.columns, np.ascontiguousarray(values.T), strict=True):
-        column = pa.array(numbers, from_pandas=True)
+        column = number_column(numbers)
         texts = question.texts.get(name)
         columns.append(column if texts is None else texts.take(column.cast(pa.int64())))
     table = pa.Table.from_arrays(columns, names=[*portion.cells, *names])
