@@ -83,13 +83,6 @@ class Loss(StrEnum):
     huber = "huber"
 
 
-class ScreenPrecision(StrEnum):
-    """Of the layers' arithmetic in a screen."""
-
-    float32 = "float32"
-    bf16 = "bf16"
-
-
 class Engine(StrEnum):
     """Where a library is screened."""
 
@@ -223,9 +216,9 @@ def screen(
     smiles_column: Annotated[str | None, typer.Option(help="Found by name or content if not given.")] = None,
     memory: Memory = None,
     precision: Annotated[
-        ScreenPrecision,
-        typer.Option(help="bf16 is faster where the processor has units for it, and nearly the same."),
-    ] = ScreenPrecision.float32,
+        PrecisionName,
+        typer.Option(help="auto takes bf16, nearly the same, where the processor has units for it."),
+    ] = PrecisionName.auto,
     workers: Workers = None,
     engine: Annotated[
         Engine, typer.Option(help="This machine's processes, or a Ray cluster.")
@@ -285,8 +278,6 @@ def _screen(library: list[str] | Path, model: Path, out: Path, **chosen: Any) ->
             chosen |= {"progress": reporter.progress, "tell": reporter.line, "ahead": ahead}
             summary = run(model, library, out, **chosen)
             reporter.line(summary.text())
-            if summary.hint:
-                reporter.line(summary.hint)
 
 
 @app.command()

@@ -41,7 +41,9 @@ def main(model: str, library: str, folder: str, moments: str) -> None:
             if child == 0:
                 os.replace = die_at(moment)
                 output = Path(folder) / f"{moment}-{name}"
-                screen(model, library, output, block_rows=BLOCK_ROWS, workers=0, **options)
+                screen(
+                    model, library, output, block_rows=BLOCK_ROWS, workers=0, precision="float32", **options
+                )
                 os._exit(0)
             killed += os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     print(killed)

@@ -43,7 +43,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(model: Path, library: Path | str, output: Path, **options: object) -> Summary:
-    chosen: dict[str, Any] = {"block_rows": BLOCK_ROWS, "workers": 0, **options}
+    chosen: dict[str, Any] = {"block_rows": BLOCK_ROWS, "workers": 0, "precision": "float32", **options}
     return screen(model, library, output, **chosen)
 
 
@@ -113,29 +113,40 @@ def test_16_bits_are_refused_where_they_can_not_be_had(library: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("units", "waited", "conv", "options", "told"),
+    ("units", "conv", "options", "halved"),
     [
-        (True, True, "gin", {}, True),
-        (True, True, "gin", {"precision": "bf16"}, False),
-        (True, True, "gat", {}, False),
-        (True, False, "gin", {}, False),
-        (False, True, "gin", {}, False),
+        (True, "gin", {}, True),
+        (True, "gin", {"precision": "float32"}, False),
+        (True, "gat", {}, False),
+        (False, "gin", {}, False),
     ],
 )
-def test_who_waited_is_told_of_16_bits_where_they_are_quicker(
+def test_16_bits_are_taken_where_there_are_units_and_told(
     units: bool,
-    waited: bool,
     conv: str,
     options: dict[str, str],
-    told: bool,
+    halved: bool,
     library: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(screening, "has_half_units", lambda: units)
-    monkeypatch.setattr(screening, "_LONG_S", 0.0 if waited else 1e9)
-    model = save_model(tmp_path / "model", "network", conv=conv)
-    assert ("--precision bf16" in run(model, library, tmp_path / "out.csv", **options).hint) == told
+    model, told = save_model(tmp_path / "model", "network", conv=conv), list[str]()
+    run(model, library, tmp_path / "auto.csv", **{"precision": "auto", "tell": told.append, **options})
+    run(model, library, tmp_path / "asked.csv", precision="bf16" if halved else "float32")
+    assert any("16 bits" in line for line in told) == halved
+    assert (tmp_path / "auto.csv").read_bytes() == (tmp_path / "asked.csv").read_bytes()
+
+
+def test_a_run_goes_on_with_the_bits_it_was_begun_with(
+    tiny_model_dir: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
+    run(tiny_model_dir, library, whole)
+    interrupt(tiny_model_dir, library, resumed)
+    monkeypatch.setattr(screening, "has_half_units", lambda: True)
+    assert run(tiny_model_dir, library, resumed, resume=True, precision="auto").resumed
+    assert resumed.read_bytes() == whole.read_bytes()
 
 
 def test_worker_processes_change_no_byte(tiny_model_dir: Path, library: Path, tmp_path: Path) -> None:
@@ -338,7 +349,7 @@ def test_an_unfinished_run_is_resumed_or_overwritten_never_ignored(
         ({"top": 3, "per_scaffold": 2}, r"--diverse keeps; give both"),
         ({"top": 3, "diverse": True, "per_scaffold": 0}, r"--per-scaffold 0: it must be at least 1"),
         ({"block_rows": 0}, r"block_rows is 0"),
-        ({"precision": "int4"}, r"precision is 'int4'; a screen computes in float32 or bf16"),
+        ({"precision": "int4"}, r"precision is 'int4'; expected one of auto, float32, bf16"),
         ({"smiles_column": "mol"}, r"no column 'mol' for the SMILES"),
     ],
 )

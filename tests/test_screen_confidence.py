@@ -38,7 +38,8 @@ def save(folder: Path, **options: Any) -> Path:  # noqa: ANN401  (those of small
 
 def run(model: Path, library: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401  (those of screen)
     output = library.with_name("out.parquet")
-    screen(model, library, output, workers=0, block_rows=3, overwrite=True, **options)
+    chosen: dict[str, Any] = {"block_rows": 3, "overwrite": True, "precision": "float32", **options}
+    screen(model, library, output, workers=0, **chosen)
     return parquet.read_table(output).to_pandas()
 
 

@@ -14,13 +14,12 @@ import torch
 from molft.chem.prepare import Block, prepare
 from molft.chem.worker import count_cores, map_blocks
 from molft.errors import MolftError
-from molft.files import read_json
 from molft.train.budget import Budget, say_nothing
 from molft.train.resident import format_memory, peak_of_child, used
 from molft.use.library import open_library
 from molft.use.local_engine import MOST_THREADS
 from molft.use.molecules import take_rows
-from molft.use.parts import PLAN, parts_folder
+from molft.use.parts import begun_plan
 from molft.use.question import Question
 from molft.use.sources import find_files
 from molft.use.sweep import Job
@@ -103,5 +102,4 @@ def _cost(budget: Budget, question: Question, block: Block) -> float:
 
 def _begun_rows(job: Job) -> int:
     """Rows of a part of the run that is to go on; 0 for a new one."""
-    plan = parts_folder(job.output) / PLAN
-    return int(read_json(plan)["rows of a part"]) if job.resume and plan.exists() else 0
+    return int(begun_plan(job.output).get("rows of a part", 0)) if job.resume else 0

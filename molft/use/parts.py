@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -77,6 +78,12 @@ def claim(output: Path, plan: Mapping[str, object], *, resume: bool, overwrite: 
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, plan)
     return folder
+
+
+def begun_plan(output: Path) -> dict[str, Any]:
+    """The plan that an unfinished run of this output was begun with; empty where there is none."""
+    plan = parts_folder(output) / PLAN
+    return read_json(plan) if plan.exists() else {}
 
 
 def publish(folder: Path, output: Path) -> None:

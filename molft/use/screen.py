@@ -18,6 +18,7 @@ from molft.model.half import has_half_units
 from molft.model.inference import folds
 from molft.model.recurring import KEPT_BYTES
 from molft.train.loop import RECALLED
+from molft.train.precision import check_precision
 from molft.use.ahead import Ahead
 from molft.use.arrow import text_column
 from molft.use.block_size import fit_job
@@ -26,14 +27,13 @@ from molft.use.library import BLOCK_ROWS
 from molft.use.model import CONFIG, TRAINING, Model, load
 from molft.use.neighbours import Neighbours
 from molft.use.output import check_ending, is_folder
+from molft.use.parts import begun_plan
 from molft.use.question import Question
 from molft.use.ranking import Quota, Ranking
 from molft.use.ray_engine import Cluster
 from molft.use.sources import Given
 from molft.use.structures import SDF, write_sdf
 from molft.use.sweep import Job, Progress, Summary, sweep
-
-_LONG_S = 60.0  # from here on somebody has waited
 
 
 def screen(
@@ -56,7 +56,7 @@ def screen(
     progress: Progress | None = None,
     ray: Cluster | None = None,
     memory: int | None = None,
-    precision: str = "float32",
+    precision: str = "auto",
     tell: Callable[[str], None] | None = None,
     ahead: Ahead | None = None,
 ) -> Summary:
@@ -82,38 +82,42 @@ def screen(
     a molecule that crashes it). With ``ray`` the tasks of a Ray cluster do, and have the network too
     (:mod:`molft.use.ray_engine`). Finished parts are kept in ``OUTPUT.parts``, so that ``resume`` goes on
     after a kill, to the same bytes. ``memory`` is what all processes may hold, in bytes: rows of a block and
-    processes go by it (:mod:`molft.use.block_size`), and ``tell`` is told. ``precision`` "bf16" is for
-    processors with units for it; the ranking hardly changes (docs/scale.md). ``ahead`` is the library where
+    processes go by it (:mod:`molft.use.block_size`), and ``tell`` is told. ``precision`` "auto" computes
+    layers in 16 bits ("bf16") where this processor has units for it, and tells: the ranking hardly changes
+    (docs/scale.md); on a Ray cluster, whose processors may differ, and for what can't be had in 16 bits, it
+    is "float32"; with ``resume`` it is what the run was begun with. ``ahead`` is the library where
     :func:`molft.use.ahead.read_ahead` has begun to read it (then without ``resume``, ``memory`` and ``ray``).
     What can't be used, and what would overwrite or mix results, is a :class:`MolftError`.
     """
     out = Path(output)
     job = Job(library, out, smiles_column, block_rows, workers, resume, overwrite, progress, ray, ahead)
     _check_output(job.output, top)
-    model = _load(model_dir, precision, ray, KEPT_BYTES if memory is None else 0)
+    model = _load(model_dir, precision, job, KEPT_BYTES if memory is None else 0)
     task, most = _check_ranking(model, top, by, ascending), _check_diversity(top, diverse, per_scaffold)
-    columns = {"precision": precision, "spread": spread, "similarity": similarity}
+    columns = {"precision": "bf16" if model.half else "float32", "spread": spread, "similarity": similarity}
     rows = {"top": top, "by": by, "ascending": ascending, "rows of a scaffold": most}
     facts = {"model": sha256(Path(model_dir) / CONFIG), **columns, **rows}
     ranking = None if top is None else partial(_rank, model, top, task, ascending, most)
     write = partial(write_sdf, limits=model.recipe.limits) if job.output.suffix == SDF else None
     question = _ask(model, spread, similarity, facts)
     job = fit_job(job, question, memory, tell)
+    if model.half and precision == "auto" and tell:
+        tell("layers in 16 bits, for which this processor has units; in 32 with --precision float32")
     with kept_heap(memory is None):
-        summary = sweep(job, question, ranking, write)
-    return summary._replace(hint=_suggest_half(model, summary.seconds, precision == "float32" and not ray))
+        return sweep(job, question, ranking, write)
 
 
-def _load(folder: str | Path, precision: str, ray: Cluster | None, kept: int) -> Model:
+def _load(folder: str | Path, precision: str, job: Job, kept: int) -> Model:
     """The model with layers as fine as asked for; what can't be had is a :class:`MolftError`."""
     model = load(folder)
-    if precision not in ("float32", "bf16"):
-        raise MolftError(f"precision is {precision!r}; a screen computes in float32 or bf16")
+    able = all(folds(network.encoder, network.pool) for network in model.networks)
+    if check_precision(precision) == "auto":
+        precision = _choose_precision(job, able and model.about.answer != "forest")
     if precision == "float32":
         return replace(model, kept=kept, rows=RECALLED)
-    if ray is not None and ray.gpus:
+    if job.ray is not None and job.ray.gpus:
         raise MolftError("--precision bf16 is of processors; on GPUs leave it out")
-    if not all(folds(network.encoder, network.pool) for network in model.networks):
+    if not able:
         encoder = model.about.encoder
         raise MolftError(
             f"--precision bf16 needs GIN layers that are read by mean or sum; {folder} has {encoder.conv!r} "
@@ -122,12 +126,11 @@ def _load(folder: str | Path, precision: str, ray: Cluster | None, kept: int) ->
     return replace(model, half=True)
 
 
-def _suggest_half(model: Model, seconds: float, may: bool) -> str:
-    """What to tell who waited for products that this processor has quicker units for; "" for nothing."""
-    gains = model.about.answer != "forest" and all(folds(one.encoder, one.pool) for one in model.readers)
-    if not (may and gains and seconds >= _LONG_S and has_half_units()):
-        return ""
-    return "quicker on this processor: --precision bf16, with nearly the same numbers (docs/scale.md)"
+def _choose_precision(job: Job, gains: bool) -> str:
+    """What "auto" stands for: what an unfinished run was begun with, or what this processor is quicker in."""
+    begun = begun_plan(job.output) if job.resume else {}
+    half = gains and job.ray is None and has_half_units()
+    return str(begun.get("precision", "bf16" if half else "float32"))
 
 
 def _check_output(output: Path, top: int | None) -> None:

@@ -72,8 +72,7 @@ class Summary(NamedTuple):
     """What a sweep did.
 
     ``rejected`` counts the refused rows by stage, ``resumed`` the rows that were found finished, ``seconds``
-    is the time of this run; ``found`` says how the SMILES column was found, ``hint`` what would have been
-    quicker, if anything.
+    is the time of this run; ``found`` says how the SMILES column was found.
     """
 
     title: str
@@ -85,7 +84,6 @@ class Summary(NamedTuple):
     output: Path
     smiles_column: str
     found: str
-    hint: str = ""
 
     @property
     def molecules_per_s(self) -> float:
