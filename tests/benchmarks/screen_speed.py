@@ -7,14 +7,16 @@ in one run. The compounds are Enamine's, shuffled (RDKit's own first_5K.smi over
 
 * parse: ``Chem.MolFromSmiles`` alone, in a spawned pool of two processes, ready before the clock starts.
 * molft: a shipped encoder with a random head, one network or five; a network costs the same whatever it
-  has learned. With two cores --workers 2, with one --workers 1; "bf16" is --precision bf16, whose ranking
-  tests.benchmarks.screen_precision compares.
+  has learned. With two cores --workers 2, with one --workers 1; "bf16" is --precision bf16, which a screen
+  takes by itself where the processor has units for it, and whose ranking tests.benchmarks.screen_precision
+  compares.
 * rows: what one process does with a row besides chemistry and network, reading CSV and writing a folder of
   parquet parts; it bounds how many cores of a cluster one screen keeps busy.
 * chemprop (of another environment, with its ``bin/chemprop``): its default D-MPNN, trained for one epoch on
   500 compounds here, on two cores. It gets the compounds that RDKit can read: one that it can't ends its run.
 
-At the end stands what 10^9 such compounds would take, by the core seconds of the last size.
+At the end stands what the rows of the last size took that the first hasn't, which no start-up is part of, and
+what 10^9 such compounds would take, by the core seconds of the last size.
 """
 
 import argparse
@@ -160,7 +162,7 @@ def project(rows: int, screened: Turn, handled: Turn, shares: dict[str, int]) ->
 def tell(rows: int, what: str, turn: Turn, ratio: str = "") -> None:
     """One line of the table."""
     rate = rows / turn.seconds
-    line = f"{rows:>8} {what:<22} {turn.seconds:>8.1f} {turn.core_seconds:>8.1f} {rate:>8.0f}  {ratio}"
+    line = f"{rows:>8} {what:<26} {turn.seconds:>8.1f} {turn.core_seconds:>8.1f} {rate:>8.0f}  {ratio}"
     print(line.rstrip(), flush=True)
 
 
@@ -168,6 +170,14 @@ def compare(turn: Turn, bare: Turn, other: Turn | None) -> str:
     """A screen beside the parser and, if it was there, chemprop."""
     beside = f", {other.seconds / turn.seconds:.1f} x chemprop" if other else ""
     return f"{bare.seconds / turn.seconds:.2f} of the parse rate{beside}"
+
+
+def tell_later(sizes: Sequence[int], bare: Sequence[Turn], screened: Sequence[dict[str, Turn]]) -> None:
+    """Shares of the parse rate for the rows that the last size has more than the first."""
+    parsing = bare[-1].seconds - bare[0].seconds
+    for name, turn in screened[-1].items():
+        more = turn.seconds - screened[0][name].seconds
+        print(f"{name}, rows {sizes[0]:,} to {sizes[-1]:,}: {parsing / more:.2f} of the parse rate")
 
 
 def main() -> None:
@@ -186,32 +196,36 @@ def main() -> None:
         one, five = save_model(folder / "one"), save_model(folder / "five", members=5)
         small = save_model(folder / "small", encoder="small")
         theirs = train_chemprop(chosen.chemprop, folder) if chosen.chemprop else None
-        print(f"{'rows':>8} {'what':<22} {'seconds':>8} {'core s':>8} {'rows/s':>8}  ratio", flush=True)
-        for rows in map(int, chosen.rows.split(",")):
+        print(f"{'rows':>8} {'what':<26} {'seconds':>8} {'core s':>8} {'rows/s':>8}  ratio", flush=True)
+        sizes, parsed, screens = list(map(int, chosen.rows.split(","))), list[Turn](), list[dict[str, Turn]]()
+        for rows in sizes:
             library = write_library(folder / f"{rows}.csv", rows, ENAMINE)
-            bare = time_parse(library, chosen.repeats)
+            parsed.append(bare := time_parse(library, chosen.repeats))
             tell(rows, "parse, 2 cores", bare)
             other = time_chemprop(library, chosen.chemprop, theirs, chosen.repeats) if theirs else None
             if other:
                 tell(rows, "chemprop, 2 cores", other)
-            screened = {}
-            for name, options in (("", ()), (", bf16", ("--precision", "bf16"))):
+            screens.append(screened := {})
+            for name in ("float32", "bf16"):
+                options = ("--precision", name)
                 single = screened[name] = time_molft(library, one, CORES, chosen.repeats, *options)
-                tell(rows, f"molft, 2 cores{name}", single, compare(single, bare, other))
+                tell(rows, f"molft, 2 cores, {name}", single, compare(single, bare, other))
                 alone = time_molft(library, one, CORES[:1], chosen.repeats, *options)
                 ratio = f"second core: {alone.seconds / single.seconds:.2f} x"
-                tell(rows, f"molft, 1 core{name}", alone, ratio)
+                tell(rows, f"molft, 1 core, {name}", alone, ratio)
                 several = time_molft(library, five, CORES, chosen.repeats, *options)
                 ratio = f"{several.seconds / single.seconds:.2f} x the time of one"
-                tell(rows, f"molft, 5 networks{name}", several, ratio)
-            least = screened[", small, bf16"] = time_molft(library, small, CORES, chosen.repeats, *options)
+                tell(rows, f"molft, 5 networks, {name}", several, ratio)
+            least = screened["small, bf16"] = time_molft(library, small, CORES, chosen.repeats, *options)
             tell(rows, "molft, small, bf16", least, compare(least, bare, other))
             plain, written = time_rows(library, chosen.repeats)
             tell(rows, "rows, one process", plain)
+        if len(sizes) > 1:
+            tell_later(sizes, parsed, screens)
         output = library.with_name("molft-out.csv").stat().st_size
         sizes = {"CSV in": library.stat().st_size, "CSV out": output, "parquet out": written}
         for name, turn in screened.items():
-            print(f"one network{name}: {project(rows, turn, plain, sizes)}")
+            print(f"one network, {name}: {project(rows, turn, plain, sizes)}")
 
 
 if __name__ == "__main__":
