@@ -69,6 +69,17 @@ def test_a_screen_gives_every_row_back(model: Path, tmp_path: Path) -> None:
     assert table["active"].notna().tolist() == [True, False, True]
 
 
+def test_a_screen_does_without_pandas(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "library.csv").write_text("smiles\nCCO\nC1CC\n")
+    code = (
+        "import sys; from molft.use.screen import screen; "
+        "screen(*sys.argv[1:], workers=1); print('pandas' in sys.modules)"
+    )
+    names = [model, tmp_path / "library.csv", tmp_path / "out.csv"]
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_embeddings_and_info(model: Path, encoder: Path, tmp_path: Path) -> None:
     library = tmp_path / "library.smi"
     library.write_text("CCO a\nCC b\n")

@@ -124,6 +124,19 @@ def test_cached_states_continue_without_recomputing() -> None:
         assert all(torch.equal(a, b) for a, b in zip(again, states, strict=True))
 
 
+@pytest.mark.parametrize("conv", CONV_NAMES)
+def test_the_first_states_alone_are_those_of_the_whole_run_shared_or_not(conv: str) -> None:
+    encoder, batch = small(conv=conv).eval().double(), random_batch(seed=1)
+    encoder.sharing = False
+    states = encoder.run(batch)
+    for sharing in (True, False):
+        encoder.sharing = sharing
+        for count in range(1, len(states) + 1):
+            first = encoder.run(batch, count=count)
+            assert len(first) == count
+            torch.testing.assert_close(first, states[:count], rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("frozen", [0, 1, 3, 4])
 def test_frozen_states_do_not_change_in_training(frozen: int) -> None:
     encoder, batch = small(dropout=0.5), random_batch(seed=1)

@@ -1,13 +1,22 @@
 """Environments of small molecules, and states that don't change when they are computed once."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from molft.model.config import EncoderConfig
 from molft.model.encoder import Encoder
-from molft.model.environments import colour_rows, group_atoms, reduce_topology, refine, scramble
+from molft.model.environments import (
+    Environments,
+    colour_rows,
+    group_atoms,
+    group_by_sorting,
+    reduce_topology,
+    refine,
+    scramble,
+)
 from molft.model.topology import Topology, aggregate, build_topology
 from tests.tiny import CYCLOPROPENE, ETHANOL, METHANE, NOTHING, Molecule, batch_of, random_batch
 
@@ -53,17 +62,27 @@ def test_rings_of_different_size_are_one_environment_as_for_the_network() -> Non
     assert groups_by_layer(5, ring, CYCLOHEXANE)[5] == [0] * 11
 
 
-def test_the_first_atom_stands_for_its_group() -> None:
-    groups = group_atoms(torch.tensor([7, -3, 7, 7, -3]))
+@pytest.mark.parametrize("group", [group_atoms, group_by_sorting])
+def test_the_first_atom_stands_for_its_group(group: Callable[[torch.Tensor], Environments]) -> None:
+    groups = group(torch.tensor([7, -3, 7, 7, -3]))
     assert groups.members.tolist() == [0, 1, 0, 0, 1]
     assert groups.atoms.tolist() == [0, 1]
     assert groups.counts.tolist() == [3, 2]
     assert groups.expand(torch.tensor([[1.0], [2.0]])).flatten().tolist() == [1, 2, 1, 1, 2]
 
 
-def test_no_atom_makes_no_group() -> None:
-    groups = group_atoms(torch.zeros(0, dtype=torch.int64))
+@pytest.mark.parametrize("group", [group_atoms, group_by_sorting])
+def test_no_atom_makes_no_group(group: Callable[[torch.Tensor], Environments]) -> None:
+    groups = group(torch.zeros(0, dtype=torch.int64))
     assert (len(groups.members), len(groups.atoms), len(groups.counts)) == (0, 0, 0)
+
+
+def test_sorting_groups_as_the_table_does() -> None:
+    colours = torch.randint(-20, 20, (300,), generator=torch.Generator().manual_seed(0))
+    for ours, other in zip(
+        vars(group_atoms(colours)).values(), vars(group_by_sorting(colours)).values(), strict=True
+    ):
+        assert torch.equal(ours, other)
 
 
 def test_scrambling_loses_nothing_and_spreads_bits() -> None:

@@ -15,10 +15,10 @@ from molft.model.readout import build_readout
 from tests.tiny import ETHANOL, METHANE, NOTHING, batch_of, random_batch
 
 
-def encoder(jk: str = "last", conv: str = "gin", layers: int = 5) -> Encoder:
+def encoder(jk: str = "last", conv: str = "gin", layers: int = 5, width: int = 32) -> Encoder:
     """An encoder whose normalisation has something to fold."""
     torch.manual_seed(0)
-    out = Encoder(EncoderConfig(conv=conv, layers=layers, width=32, jk=jk))
+    out = Encoder(EncoderConfig(conv=conv, layers=layers, width=width, jk=jk))
     for norm in out.batch_norms:
         nn.init.uniform_(norm.weight, 0.5, 1.5)
         nn.init.normal_(norm.bias)
@@ -111,9 +111,11 @@ def test_a_folded_encoder_does_not_change_with_the_one_it_came_from() -> None:
 
 
 @pytest.mark.parametrize("jk", ["last", "sum", "concat"])
-def test_in_16_bits_they_are_off_by_rounding(jk: str) -> None:
-    model, batch = encoder(jk), random_batch(seed=5, molecules=40)
-    readout = build_readout("mean", model.width)
+@pytest.mark.parametrize("pool", ["mean", "sum"])
+@pytest.mark.parametrize("width", [32, 20])  # with and without numbers that only fill a tile
+def test_in_16_bits_they_are_off_by_rounding(jk: str, pool: str, width: int) -> None:
+    model, batch = encoder(jk, width=width), random_batch(seed=5, molecules=40)
+    readout = build_readout(pool, model.width)
     out = read_molecules(fold(model, half=True), find_surroundings(batch, model.config), readout)
     expected = plain(model, batch, readout)
     assert out.dtype == torch.float32
@@ -141,3 +143,16 @@ def test_types_decide_what_folds(jk: str, conv: str, pool: str, expected: bool) 
 def test_other_convolutions_say_that_they_cannot_be_folded() -> None:
     with pytest.raises(MolftError, match="an encoder of 'gat' layers can't be folded; only 'gin' can"):
         fold(encoder(conv="gat"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_they_are_the_same_vectors() -> None:
+    model, batch = encoder(), random_batch(seed=5, molecules=40)
+    readout = build_readout("mean", model.width)
+    expected = plain(model, batch, readout)
+    model.cuda()
+    found = find_surroundings(batch.to("cuda"), model.config)
+    torch.testing.assert_close(
+        read_molecules(fold(model), found, readout).cpu(), expected, rtol=1e-3, atol=1e-4
+    )

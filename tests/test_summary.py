@@ -13,11 +13,12 @@ from molft.errors import MolftError
 from molft.model.config import EncoderConfig, NetworkConfig
 from molft.model.edgewise import EdgewiseNetwork
 from molft.model.encoder import Encoder
+from molft.model.inference import fold
 from molft.model.network import Network, build_network, build_reader, suited_readout, vector_width
 from molft.model.readout import MeanAndSum
 from molft.model.weights import load_encoder_files, save_encoder
 from molft.train.encoders import add_summary, new_encoder
-from molft.train.loop import freeze_states, predict
+from molft.train.loop import freeze_states, predict, run_batch
 from molft.use.encoders import MoleculeEncoder
 
 SMILES = ["CCO", "C", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "CCO.CCO", "[Na+].[Cl-]"]
@@ -79,6 +80,15 @@ def test_folded_and_edgewise_reading_give_the_same(jk: str) -> None:
     made = batch()
     edgewise = EdgewiseNetwork(network)(made.atoms, made.bonds, made.edge_index, made.graph)
     torch.testing.assert_close(edgewise, plain, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_in_16_bits_the_vector_is_off_by_rounding() -> None:
+    found = encoder()
+    network, expected = build_reader(found), by_hand(found)
+    out = run_batch(network, fold(found, half=True), batch(), {})
+    assert out.dtype == torch.float32
+    assert 0 < (out - expected).norm() / expected.norm() < 0.02
 
 
 def test_two_ethanols_are_not_one() -> None:

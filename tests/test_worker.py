@@ -9,7 +9,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from worker_deeds import FATES, act, count_threads, die_always, die_once, fail, loaded, too_much_at_once
+from worker_deeds import (
+    FATES,
+    act,
+    count_threads,
+    die_always,
+    die_once,
+    fail,
+    loaded,
+    tell_tunables,
+    too_much_at_once,
+)
 
 from molft.chem.worker import map_blocks
 from molft.errors import MolftError
@@ -99,6 +109,29 @@ def test_children_load_neither_torch_nor_pandas() -> None:
 
 def test_children_run_one_thread_and_leave_ctrl_c_to_the_parent() -> None:
     assert list(map_blocks(count_threads, [["C"]], 1)) == [["1", "True"]]
+
+
+@pytest.mark.parametrize("own", ["", "glibc.malloc.perturb=1"])
+def test_children_keep_small_pieces_of_memory_and_what_the_user_set(
+    own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", own)
+    ((tunables,),) = map_blocks(tell_tunables, [["C"]], 1)
+    assert "glibc.malloc.tcache_count=1000" in tunables.split(":")
+    assert tunables.endswith(f":{own}" if own else "hugetlb=1")
+
+
+def test_the_first_blocks_are_on_their_way_before_anybody_asks() -> None:
+    taken = list[str]()
+
+    def blocks() -> Iterator[list[str]]:
+        for name in "abcdef":
+            taken.append(name)
+            yield [name]
+
+    results = map_blocks(act, blocks(), workers=2)
+    assert taken == ["a", "b", "c", "d"]
+    assert list(results) == [[name] for name in "abcdef"]
 
 
 def test_blocks_are_taken_as_they_are_needed() -> None:

@@ -65,5 +65,9 @@ def die_always(rows: Sequence[str], *, lost: Mapping[int, str]) -> list[str]:
     os.abort()
 
 
+def tell_tunables(rows: Sequence[str], *, lost: Mapping[int, str]) -> list[str]:
+    return [os.environ["GLIBC_TUNABLES"]]
+
+
 def count_threads(rows: Sequence[str], *, lost: Mapping[int, str]) -> list[str]:
     return [os.environ["OMP_NUM_THREADS"], str(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)]

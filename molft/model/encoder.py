@@ -139,8 +139,8 @@ class Encoder(nn.Module):
         """Dropout rate of a layer now: 0 in eval mode."""
         return self.dropout if self.gnns[layer].training else 0.0
 
-    def share(self, batch: GraphBatch, topology: Topology) -> list[Tensor]:
-        """First states of :meth:`run`, computed once for each environment: all up to the first dropout.
+    def share(self, batch: GraphBatch, topology: Topology, count: int) -> list[Tensor]:
+        """First states of :meth:`run`, computed once for each environment: ``count``, or up to a dropout.
 
         Shapes: each [N, width].
         """
@@ -149,7 +149,7 @@ class Encoder(nn.Module):
         before = group_atoms(colours)
         states = F.embedding_bag(rows.index_select(0, before.atoms), self.atom_table(), mode="sum")
         out = self._add([], before.expand(states))
-        for layer in range(self.config.layers):
+        for layer in range(count - 1):
             colours = refine(colours, bonds, topology)
             after = group_atoms(colours)
             states = self.step(layer, states, reduce_topology(topology, before, after), after)
@@ -160,19 +160,23 @@ class Encoder(nn.Module):
         return out
 
     def run(
-        self, batch: GraphBatch, states: Sequence[Tensor] | None = None, topology: Topology | None = None
+        self,
+        batch: GraphBatch,
+        states: Sequence[Tensor] | None = None,
+        topology: Topology | None = None,
+        count: int | None = None,
     ) -> list[Tensor]:
-        """States 0 to ``layers`` of all atoms.
+        """States 0 to ``layers`` of all atoms, or the first ``count`` of them.
 
         Given the first ones (the cached output of a frozen part), only the others are computed.
 
         Shapes: each [N, width].
         """
-        topology = topology or self.topology(batch)
+        topology, count = topology or self.topology(batch), count or self.config.layers + 1
         if states:
             out = list(states)
         elif self.sharing and self.config.conv in SHARING and batch.atoms.device.type == "cpu":
-            out = self.share(batch, topology)
+            out = self.share(batch, topology, count)
         else:
             out = [self.embed(batch)]
         if out[0].shape[0] != topology.atoms or len(out) > self.config.layers + 1:
@@ -180,7 +184,7 @@ class Encoder(nn.Module):
                 f"got {len(out)} states of {out[0].shape[0]} atoms for {topology.atoms} atoms and an encoder "
                 f"of {self.config.layers} layers; cached states must be of the same batch and encoder"
             )
-        for layer in range(len(out) - 1, self.config.layers):
+        for layer in range(len(out) - 1, count - 1):
             out = self._add(out, self.step(layer, out[-1], topology))
         return out
 

@@ -85,18 +85,31 @@ def refine(colours: Tensor, pair_colours: Tensor, topology: Topology) -> Tensor:
 
 
 def group_atoms(colours: Tensor) -> Environments:
-    """Atoms grouped by colour, on a CPU; the first atom of each colour stands for it.
+    """Atoms grouped by colour; the first atom of each colour stands for it.
 
     Shapes: colours int64 [N].
     """
-    # By a hash table: a sort takes three times as long, and scatters what lies together.
-    # Of pyarrow, from its buffers and to them: its own conversions import pandas first.
+    if colours.device.type != "cpu":
+        return group_by_sorting(colours)
+    # By a hash table: a sort takes three times as long. Of pyarrow, from its buffers and to them: its own
+    # conversions import pandas first.
     column = pa.Array.from_buffers(pa.int64(), len(colours), [None, pa.py_buffer(colours.numpy())])
     indices = column.dictionary_encode().indices
     members = np.frombuffer(indices.buffers()[1], np.int32, len(indices)).astype(np.int64)
     first = np.flatnonzero(np.diff(np.maximum.accumulate(members), prepend=-1))
     groups = torch.from_numpy(members)
     return Environments(groups, torch.from_numpy(first), torch.bincount(groups, minlength=len(first)))
+
+
+def group_by_sorting(colours: Tensor) -> Environments:
+    """:func:`group_atoms` with torch alone, as on a GPU."""
+    _, groups, counts = colours.unique(return_inverse=True, return_counts=True)
+    places = torch.arange(len(colours), device=colours.device)
+    first = torch.full_like(counts, len(colours)).scatter_reduce_(0, groups, places, "amin")
+    atoms, order = first.sort()
+    number = torch.empty_like(order)
+    number[order] = torch.arange(len(order), device=order.device)
+    return Environments(number.index_select(0, groups), atoms, counts.index_select(0, order))
 
 
 def reduce_topology(topology: Topology, before: Environments, after: Environments) -> Topology:

@@ -14,7 +14,6 @@ from torch import Tensor
 from molft.chem.graphs import Graphs
 from molft.data.batch import Batch, make_batch
 from molft.model.config import EncoderConfig
-from molft.model.encoder import Encoder
 from molft.model.inference import (
     FoldedEncoder,
     Surroundings,
@@ -163,7 +162,7 @@ def freeze_states(
     summaries, states = [], []
     for rows in np.array_split(np.arange(len(graphs)), max(1, -(-len(graphs) // batch_size))):
         batch = make_batch(graphs.take(rows)).to(device)
-        prefix = _run_frozen(encoder, batch, frozen)
+        prefix = encoder.run(batch, count=frozen)
         if whole:
             summaries.append(network.represent(prefix, batch))
         else:
@@ -172,12 +171,3 @@ def freeze_states(
         return FrozenStates(torch.cat(summaries), [], graphs.atom_ptr)
     joined = [torch.cat(parts) for parts in zip(*states, strict=True)]
     return FrozenStates(None, [joined[0]] * (frozen - kept) + joined, graphs.atom_ptr)
-
-
-def _run_frozen(encoder: Encoder, batch: object, frozen: int) -> list[Tensor]:
-    """States 0 to ``frozen - 1``."""
-    topology = encoder.topology(batch)  # type: ignore[arg-type]
-    states = [encoder.embed(batch)]  # type: ignore[arg-type]
-    for layer in range(frozen - 1):
-        states.append(encoder.step(layer, states[-1], topology))
-    return states

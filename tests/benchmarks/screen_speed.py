@@ -1,9 +1,10 @@
 """``molft screen``, CSV to CSV with start-up, against bare RDKit parsing and against ``chemprop predict``.
 
-    python -m tests.benchmarks.screen_speed [--rows 10000,50000] [--repeats 3] [--chemprop ENVIRONMENT]
+    python -m tests.benchmarks.screen_speed [--rows 10000,50000] [--rounds 3] [--chemprop ENVIRONMENT]
 
-On two cores of this machine, or one, by the process's affinity; the better of the repeats counts, all
-in one run. The compounds are Enamine's, shuffled (RDKit's own first_5K.smi over and over without MOLFT_DATA).
+On two cores of this machine, or one, by the process's affinity. All take turns, so that an hour when the
+machine is busy with other things is everybody's; the quickest turn counts. The compounds are Enamine's,
+shuffled (RDKit's own first_5K.smi over and over without MOLFT_DATA).
 
 * parse: ``Chem.MolFromSmiles`` alone, in a spawned pool of two processes, ready before the clock starts.
 * molft: a shipped encoder with a random head, one network or five; a network costs the same whatever it
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,26 +63,23 @@ class Turn(NamedTuple):
     core_seconds: float
 
 
-def best(repeats: int, work: Callable[[], object]) -> Turn:
-    """The quickest turn."""
-    turns = []
-    for _ in range(repeats):
-        started, before = time.perf_counter(), os.times()
-        work()
-        after = os.times()
-        turns.append(Turn(time.perf_counter() - started, sum(after[:4]) - sum(before[:4])))
-    return min(turns)
+def measure(work: Callable[[], object]) -> Turn:
+    """One turn."""
+    started, before = time.perf_counter(), os.times()
+    work()
+    after = os.times()
+    return Turn(time.perf_counter() - started, sum(after[:4]) - sum(before[:4]))
 
 
-def time_parse(library: Path, repeats: int) -> Turn:
+def time_parse(library: Path) -> Turn:
     """Time to parse a library in two processes."""
     smiles = pd.read_csv(library)["smiles"].tolist()
     chunks = [smiles[start : start + CHUNK] for start in range(0, len(smiles), CHUNK)]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         pool.map(parse, chunks[:8], chunksize=1)
         spent: list[float] = []
-        turn = best(repeats, lambda: spent.append(sum(pool.map(parse, chunks, chunksize=1))))
-    return turn._replace(core_seconds=min(spent))
+        turn = measure(lambda: spent.extend(pool.map(parse, chunks, chunksize=1)))
+    return turn._replace(core_seconds=sum(spent))
 
 
 def run(command: Sequence[str | Path], cores: Sequence[int] = CORES) -> None:
@@ -99,11 +98,12 @@ def run(command: Sequence[str | Path], cores: Sequence[int] = CORES) -> None:
         raise SystemExit(f"{done.args} ended with {done.returncode}:\n{done.stdout[-3000:]}")
 
 
-def time_molft(library: Path, model: Path, cores: Sequence[int], repeats: int, *options: str) -> Turn:
+def time_molft(library: Path, model: Path, cores: Sequence[int], precision: str) -> Turn:
     """Time of a whole ``molft screen``."""
     output = library.with_name("molft-out.csv")
     command = [sys.executable, "-m", "molft", "screen", library, "-m", model, "-o", output, "--overwrite"]
-    return best(repeats, lambda: run([*command, "--workers", str(len(cores)), *options], cores))
+    options = ["--workers", str(len(cores)), "--precision", precision]
+    return measure(lambda: run([*command, *options], cores))
 
 
 def train_chemprop(environment: Path, folder: Path) -> Path:
@@ -118,20 +118,24 @@ def train_chemprop(environment: Path, folder: Path) -> Path:
     return next((folder / "chemprop").rglob("best.pt"))
 
 
-def time_chemprop(library: Path, environment: Path, model: Path, repeats: int) -> Turn:
-    """Time of a whole ``chemprop predict``."""
+def write_readable(library: Path) -> Path:
+    """The rows of a library that RDKit can read."""
     table = pd.read_csv(library)
     with rdBase.BlockLogs():
         readable = [Chem.MolFromSmiles(text) is not None for text in table["smiles"]]
-    library = library.with_name("readable.csv")
-    table[readable].to_csv(library, index=False)
+    table[readable].to_csv(library.with_name("readable.csv"), index=False)
+    return library.with_name("readable.csv")
+
+
+def time_chemprop(library: Path, environment: Path, model: Path) -> Turn:
+    """Time of a whole ``chemprop predict``."""
     output = library.with_name("chemprop-out.csv")
     command = [environment / "bin" / "chemprop", "predict", "-i", library, "--smiles-columns", "smiles"]
-    return best(repeats, lambda: run([*command, "--model-paths", model, "-o", output]))
+    return measure(lambda: run([*command, "--model-paths", model, "-o", output]))
 
 
-def time_rows(library: Path, repeats: int) -> tuple[Turn, int]:
-    """Time to read a library and write its parts with numbers from nowhere, and the bytes written."""
+def time_rows(library: Path) -> Turn:
+    """Time to read a library and write its parts with numbers from nowhere, as the folder ``rows-out``."""
 
     def answer(question: Question, blocks: Iterator[list[str]], workers: int | None) -> Iterator[Answered]:
         draw = np.random.default_rng(0)
@@ -142,10 +146,9 @@ def time_rows(library: Path, repeats: int) -> tuple[Turn, int]:
     question = Question("nothing", Recipe(), ("active",), lambda block: np.zeros((0, 1)), {})
     here, sweeps.answer_here = sweeps.answer_here, answer
     try:
-        seconds = best(repeats, lambda: sweeps.sweep(sweeps.Job(library, output, overwrite=True), question))
+        return measure(lambda: sweeps.sweep(sweeps.Job(library, output, overwrite=True), question))
     finally:
         sweeps.answer_here = here
-    return seconds, sum(file.stat().st_size for file in output.glob("*.parquet"))
 
 
 def project(rows: int, screened: Turn, handled: Turn, shares: dict[str, int]) -> str:
@@ -159,25 +162,44 @@ def project(rows: int, screened: Turn, handled: Turn, shares: dict[str, int]) ->
     )
 
 
-def tell(rows: int, what: str, turn: Turn, ratio: str = "") -> None:
-    """One line of the table."""
-    rate = rows / turn.seconds
-    line = f"{rows:>8} {what:<26} {turn.seconds:>8.1f} {turn.core_seconds:>8.1f} {rate:>8.0f}  {ratio}"
-    print(line.rstrip(), flush=True)
+def race(library: Path, models: dict[str, Path], chemprop: Path | None, rounds: int) -> dict[str, Turn]:
+    """The quickest turn of each."""
+    work: dict[str, Callable[[], Turn]] = {"parse": partial(time_parse, library)}
+    if chemprop:
+        readable = write_readable(library)
+        work["chemprop"] = partial(time_chemprop, readable, chemprop, models["chemprop"])
+    for bits in ("bf16", "float32"):
+        work[f"molft, {bits}"] = partial(time_molft, library, models["one"], CORES, bits)
+        work[f"molft, {bits}, 1 core"] = partial(time_molft, library, models["one"], CORES[:1], bits)
+        work[f"molft, {bits}, 5 networks"] = partial(time_molft, library, models["five"], CORES, bits)
+    work["molft, bf16, small"] = partial(time_molft, library, models["small"], CORES, "bf16")
+    work["rows, one process"] = partial(time_rows, library)
+    turns = [{name: one() for name, one in work.items()} for _ in range(rounds)]
+    return {name: min(turn[name] for turn in turns) for name in work}
 
 
-def compare(turn: Turn, bare: Turn, other: Turn | None) -> str:
-    """A screen beside the parser and, if it was there, chemprop."""
-    beside = f", {other.seconds / turn.seconds:.1f} x chemprop" if other else ""
-    return f"{bare.seconds / turn.seconds:.2f} of the parse rate{beside}"
+def tell(rows: int, turns: dict[str, Turn]) -> None:
+    """The table of a size."""
+    for name, turn in turns.items():
+        told = [f"{turns['parse'].seconds / turn.seconds:.2f} of the parse rate"]
+        if "chemprop" in turns:
+            told.append(f"{turns['chemprop'].seconds / turn.seconds:.1f} x chemprop")
+        if name.endswith(("1 core", "5 networks")):
+            one = turns[name.rpartition(", ")[0]].seconds
+            told = [f"{turn.seconds / one:.2f} x the time of one network on two cores"]
+        ratio = ", ".join(told) if name.startswith("molft") else ""
+        line = (
+            f"{rows:>8} {name:<28} {turn.seconds:>8.1f} {turn.core_seconds:>8.1f} {rows / turn.seconds:>8.0f}"
+        )
+        print(f"{line}  {ratio}".rstrip(), flush=True)
 
 
-def tell_later(sizes: Sequence[int], bare: Sequence[Turn], screened: Sequence[dict[str, Turn]]) -> None:
+def tell_later(sizes: Sequence[int], turns: Sequence[dict[str, Turn]]) -> None:
     """Shares of the parse rate for the rows that the last size has more than the first."""
-    parsing = bare[-1].seconds - bare[0].seconds
-    for name, turn in screened[-1].items():
-        more = turn.seconds - screened[0][name].seconds
-        print(f"{name}, rows {sizes[0]:,} to {sizes[-1]:,}: {parsing / more:.2f} of the parse rate")
+    more = {name: turns[-1][name].seconds - turns[0][name].seconds for name in turns[0]}
+    for name in ("molft, bf16", "molft, float32", "molft, bf16, small"):
+        share = more["parse"] / more[name]
+        print(f"{name}, rows {sizes[0]:,} to {sizes[-1]:,}: {share:.2f} of the parse rate")
 
 
 def main() -> None:
@@ -186,46 +208,34 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_argument("--rows", default="10000,50000")
-    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--chemprop", type=Path, help="An environment with bin/chemprop.")
     chosen = arguments.parse_args()
     if len(CORES) < 2:
         raise SystemExit("this needs two cores")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        one, five = save_model(folder / "one"), save_model(folder / "five", members=5)
-        small = save_model(folder / "small", encoder="small")
-        theirs = train_chemprop(chosen.chemprop, folder) if chosen.chemprop else None
-        print(f"{'rows':>8} {'what':<26} {'seconds':>8} {'core s':>8} {'rows/s':>8}  ratio", flush=True)
-        sizes, parsed, screens = list(map(int, chosen.rows.split(","))), list[Turn](), list[dict[str, Turn]]()
+        models = {
+            "one": save_model(folder / "one"),
+            "five": save_model(folder / "five", members=5),
+            "small": save_model(folder / "small", encoder="small"),
+        }
+        if chosen.chemprop:
+            models["chemprop"] = train_chemprop(chosen.chemprop, folder)
+        print(f"{'rows':>8} {'what':<28} {'seconds':>8} {'core s':>8} {'rows/s':>8}  ratio", flush=True)
+        sizes, turns = list(map(int, chosen.rows.split(","))), list[dict[str, Turn]]()
         for rows in sizes:
             library = write_library(folder / f"{rows}.csv", rows, ENAMINE)
-            parsed.append(bare := time_parse(library, chosen.repeats))
-            tell(rows, "parse, 2 cores", bare)
-            other = time_chemprop(library, chosen.chemprop, theirs, chosen.repeats) if theirs else None
-            if other:
-                tell(rows, "chemprop, 2 cores", other)
-            screens.append(screened := {})
-            for name in ("float32", "bf16"):
-                options = ("--precision", name)
-                single = screened[name] = time_molft(library, one, CORES, chosen.repeats, *options)
-                tell(rows, f"molft, 2 cores, {name}", single, compare(single, bare, other))
-                alone = time_molft(library, one, CORES[:1], chosen.repeats, *options)
-                ratio = f"second core: {alone.seconds / single.seconds:.2f} x"
-                tell(rows, f"molft, 1 core, {name}", alone, ratio)
-                several = time_molft(library, five, CORES, chosen.repeats, *options)
-                ratio = f"{several.seconds / single.seconds:.2f} x the time of one"
-                tell(rows, f"molft, 5 networks, {name}", several, ratio)
-            least = screened["small, bf16"] = time_molft(library, small, CORES, chosen.repeats, *options)
-            tell(rows, "molft, small, bf16", least, compare(least, bare, other))
-            plain, written = time_rows(library, chosen.repeats)
-            tell(rows, "rows, one process", plain)
+            turns.append(race(library, models, chosen.chemprop, chosen.rounds))
+            tell(rows, turns[-1])
         if len(sizes) > 1:
-            tell_later(sizes, parsed, screens)
-        output = library.with_name("molft-out.csv").stat().st_size
-        sizes = {"CSV in": library.stat().st_size, "CSV out": output, "parquet out": written}
-        for name, turn in screened.items():
-            print(f"one network, {name}: {project(rows, turn, plain, sizes)}")
+            tell_later(sizes, turns)
+        files = {"CSV in": library, "CSV out": folder / "molft-out.csv"}
+        shares = {name: file.stat().st_size for name, file in files.items()}
+        shares["parquet out"] = sum(file.stat().st_size for file in (folder / "rows-out").glob("*.parquet"))
+        for name, turn in turns[-1].items():
+            if name.startswith("molft") and "1 core" not in name:
+                print(f"{name}: {project(rows, turn, turns[-1]['rows, one process'], shares)}")
 
 
 if __name__ == "__main__":
