@@ -7,7 +7,7 @@ only need ``molft.chem`` never pay for importing torch.
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOMES = {
     "load": "molft.use.model",

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from tiny_model import save_model
 
 from molft.errors import MolftError
 from molft.use.embed import embed, write_npz
@@ -48,6 +49,24 @@ def test_arrays_say_which_row_each_vector_is_of(tiny_model_dir: Path, library: P
         np.testing.assert_allclose(arrays["vectors"], expected, atol=1e-6)
         assert arrays["vectors"].dtype == np.float32
     assert sorted(path.name for path in library.parent.iterdir()) == ["library.csv", "out.npz"]
+
+
+def test_vectors_in_16_bits_are_off_by_rounding_and_are_another_run(
+    tiny_model_dir: Path, library: Path
+) -> None:
+    outputs = {bits: library.with_name(f"{bits}.npz") for bits in ("float32", "bf16")}
+    for bits, output in outputs.items():
+        embed(library, output, tiny_model_dir, workers=0, precision=bits)
+    fine, coarse = (np.load(output)["vectors"] for output in outputs.values())
+    assert 0 < np.linalg.norm(coarse - fine) / np.linalg.norm(fine) < 0.02
+    embed(library, library.with_name("out.npz"), tiny_model_dir, workers=0)
+    assert library.with_name("out.npz").read_bytes() == outputs["float32"].read_bytes()
+
+
+def test_16_bits_are_refused_where_they_can_not_be_had(library: Path, tmp_path: Path) -> None:
+    encoder = save_model(tmp_path / "gat", "network", conv="gat")
+    with pytest.raises(MolftError, match=r"--precision bf16 needs GIN layers .*; there are 'gat' layers"):
+        embed(library, library.with_name("out.npz"), encoder, workers=0, precision="bf16")
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tiny_model_dir: Path, library: Path) -> None:

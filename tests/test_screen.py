@@ -16,6 +16,7 @@ from killed_screens import BLOCK_ROWS, OUTPUTS
 from pyarrow import parquet
 from tiny_model import MOLECULES, make_model, save_model
 
+import molft.use.precision as precisions
 import molft.use.screen as screening
 from molft.chem.prepare import Recipe
 from molft.data.formats import read_table
@@ -106,7 +107,7 @@ def test_what_is_kept_from_block_to_block_changes_no_byte(
 
 def test_16_bits_are_refused_where_they_can_not_be_had(library: Path, tmp_path: Path) -> None:
     model = save_model(tmp_path / "gat", "network", conv="gat")
-    with pytest.raises(MolftError, match=r"needs GIN layers .* has 'gat' layers"):
+    with pytest.raises(MolftError, match=r"needs GIN layers .* there are 'gat' layers"):
         run(model, library, tmp_path / "out.csv", precision="bf16")
     with pytest.raises(MolftError, match=r"on GPUs leave it out"):
         run(model, library, tmp_path / "out.csv", precision="bf16", ray=Cluster(gpus=1))
@@ -130,7 +131,7 @@ def test_16_bits_are_taken_where_there_are_units_and_told(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(screening, "has_half_units", lambda: units)
+    monkeypatch.setattr(precisions, "has_half_units", lambda: units)
     model, told = save_model(tmp_path / "model", "network", conv=conv), list[str]()
     run(model, library, tmp_path / "auto.csv", **{"precision": "auto", "tell": told.append, **options})
     run(model, library, tmp_path / "asked.csv", precision="bf16" if halved else "float32")
@@ -144,7 +145,7 @@ def test_a_run_goes_on_with_the_bits_it_was_begun_with(
     whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
     run(tiny_model_dir, library, whole)
     interrupt(tiny_model_dir, library, resumed)
-    monkeypatch.setattr(screening, "has_half_units", lambda: True)
+    monkeypatch.setattr(precisions, "has_half_units", lambda: True)
     assert run(tiny_model_dir, library, resumed, resume=True, precision="auto").resumed
     assert resumed.read_bytes() == whole.read_bytes()
 

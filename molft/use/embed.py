@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from molft.chem.prepare import Block
 from molft.files import atomic, sha256
+from molft.model.inference import folds
+from molft.model.network import build_reader
 from molft.model.recurring import KEPT_BYTES
 from molft.model.weights import CONFIG
 from molft.train.loop import RECALLED
@@ -25,6 +27,7 @@ from molft.use.encoders import MoleculeEncoder, encoder_folder, load_encoder
 from molft.use.heap import kept_heap
 from molft.use.library import BLOCK_ROWS
 from molft.use.output import check_ending
+from molft.use.precision import choose_precision
 from molft.use.question import Question
 from molft.use.sources import Given
 from molft.use.sweep import Job, Progress, Summary, sweep
@@ -45,6 +48,7 @@ def embed(
     progress: Progress | None = None,
     memory: int | None = None,
     tell: Callable[[str], None] | None = None,
+    precision: str = "float32",
 ) -> Summary:
     """Write the encoder's vector (:meth:`MoleculeEncoder.embed`) of every molecule of ``library``.
 
@@ -52,12 +56,19 @@ def embed(
     one row for every row, in order, empty numbers for a refused one. ``output`` .npz: ``vectors``
     float32 [B, D] of the accepted molecules, ``rows`` int64 [B] the row of each (from 0), and
     ``refused_rows`` with ``reasons`` for the others. ``encoder`` is a name of
-    :func:`molft.use.encoders.find_encoder`; the rest is as in :func:`molft.use.screen.screen`.
+    :func:`molft.use.encoders.find_encoder`; the rest is as in :func:`molft.use.screen.screen`, but that
+    ``precision`` is "float32" if not given: by 16 bits a vector is off by about 1 %.
     """
     job = Job(library, Path(output), smiles_column, block_rows, workers, resume, overwrite, progress)
     check_ending(job.output, more=(NPZ,))
-    found = replace(load_encoder(encoder), kept=KEPT_BYTES if memory is None else 0, rows=RECALLED)
-    question = _ask(found, sha256(encoder_folder(encoder) / CONFIG))
+    found = load_encoder(encoder)
+    bits = choose_precision(precision, job, _odd_shape(found))
+    if bits == "bf16":
+        found = replace(found, half=True)
+    else:
+        found = replace(found, kept=KEPT_BYTES if memory is None else 0, rows=RECALLED)
+    facts = {"encoder": sha256(encoder_folder(encoder) / CONFIG), "precision": bits}
+    question = _ask(found, facts)
     job = fit_job(job, question, memory, tell)
 
     def to_npz(path: Path, tables: Iterable[pa.Table], _smiles_column: str) -> None:
@@ -67,12 +78,18 @@ def embed(
         return sweep(job, question, write=to_npz if job.output.suffix == NPZ else None)
 
 
-def _ask(encoder: MoleculeEncoder, digest: str) -> Question:
+def _odd_shape(found: MoleculeEncoder) -> str:
+    """What the encoder has that it can't be folded with; "" for nothing."""
+    reader, config = build_reader(found.encoder), found.encoder.config
+    return "" if folds(reader.encoder, reader.pool) else f"{config.conv!r} layers (jk {config.jk!r})"
+
+
+def _ask(encoder: MoleculeEncoder, facts: dict[str, Any]) -> Question:
     def answer(block: Block) -> NDArray[np.float32]:
         return encoder.vectors(block.graphs)
 
     columns = tuple(f"e{number}" for number in range(encoder.width))
-    return Question("embedding", encoder.recipe, columns, answer, {"encoder": digest})
+    return Question("embedding", encoder.recipe, columns, answer, facts)
 
 
 def write_npz(path: Path, tables: Iterable[pa.Table], width: int) -> None:

@@ -32,7 +32,8 @@ _FOLDER = Path(__file__).resolve().parents[1] / "model" / "pretrained"
 class MoleculeEncoder:
     """An encoder with the recipe by which it reads molecules, and its card (what it was trained on).
 
-    ``rows`` molecules go through it at a time. ``kept`` is what the states of surroundings that recur from
+    ``rows`` molecules go through it at a time. With ``half`` its layers are computed in 16 bits where they
+    can be folded (:mod:`molft.model.inference`). ``kept`` is what the states of surroundings that recur from
     call to call may take (:mod:`molft.model.recurring`), in bytes; None where no call follows.
     """
 
@@ -41,6 +42,7 @@ class MoleculeEncoder:
     card: dict[str, Any]
     rows: int = PREDICTED
     kept: int | None = None
+    half: bool = False
 
     @property
     def width(self) -> int:
@@ -71,7 +73,7 @@ class MoleculeEncoder:
     @cached_property
     def _folded(self) -> list[FoldedEncoder | None]:
         # Once, not for each block of a library.
-        return fold_each([self._network])
+        return fold_each([self._network], self.half)
 
     @cached_property
     def _recurring(self) -> Recurring | None:

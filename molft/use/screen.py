@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from molft.chem.prepare import Block
 from molft.errors import MolftError
 from molft.files import sha256
-from molft.model.half import has_half_units
 from molft.model.inference import folds
 from molft.model.recurring import KEPT_BYTES
 from molft.train.loop import RECALLED
-from molft.train.precision import check_precision
 from molft.use.ahead import Ahead
 from molft.use.arrow import text_column
 from molft.use.block_size import fit_job
@@ -27,7 +25,7 @@ from molft.use.library import BLOCK_ROWS
 from molft.use.model import CONFIG, TRAINING, Model, load
 from molft.use.neighbours import Neighbours
 from molft.use.output import check_ending, is_folder
-from molft.use.parts import begun_plan
+from molft.use.precision import choose_precision
 from molft.use.question import Question
 from molft.use.ranking import Quota, Ranking
 from molft.use.ray_engine import Cluster
@@ -110,27 +108,12 @@ def screen(
 def _load(folder: str | Path, precision: str, job: Job, kept: int) -> Model:
     """The model with layers as fine as asked for; what can't be had is a :class:`MolftError`."""
     model = load(folder)
-    able = all(folds(network.encoder, network.pool) for network in model.networks)
-    if check_precision(precision) == "auto":
-        precision = _choose_precision(job, able and model.about.answer != "forest")
-    if precision == "float32":
-        return replace(model, kept=kept, rows=RECALLED)
-    if job.ray is not None and job.ray.gpus:
-        raise MolftError("--precision bf16 is of processors; on GPUs leave it out")
-    if not able:
-        encoder = model.about.encoder
-        raise MolftError(
-            f"--precision bf16 needs GIN layers that are read by mean or sum; {folder} has {encoder.conv!r} "
-            f"layers (jk {encoder.jk!r}) and the readout {model.about.readout!r}"
-        )
-    return replace(model, half=True)
-
-
-def _choose_precision(job: Job, gains: bool) -> str:
-    """What "auto" stands for: what an unfinished run was begun with, or what this processor is quicker in."""
-    begun = begun_plan(job.output) if job.resume else {}
-    half = gains and job.ray is None and has_half_units()
-    return str(begun.get("precision", "bf16" if half else "float32"))
+    shape, encoder = "", model.about.encoder
+    if not all(folds(network.encoder, network.pool) for network in model.networks):
+        shape = f"{encoder.conv!r} layers (jk {encoder.jk!r}) and the readout {model.about.readout!r}"
+    if choose_precision(precision, job, shape, model.about.answer != "forest") == "bf16":
+        return replace(model, half=True)
+    return replace(model, kept=kept, rows=RECALLED)
 
 
 def _check_output(output: Path, top: int | None) -> None:
