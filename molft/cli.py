@@ -40,7 +40,6 @@ Library = Annotated[
         help="Files (csv, smi, sdf, parquet, .gz, ...), folders, 'patterns*', or '-' for standard input."
     ),
 ]
-_OBJECTS = 50_000
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 app = typer.Typer(
@@ -49,6 +48,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+# Importing torch makes a million objects, and Python would search them for cycles every 700.
+_COLLECT_EVERY = 50_000
 
 
 class TaskType(StrEnum):
@@ -372,8 +375,7 @@ def _head(path: Path, lines: int) -> str:
 
 def main() -> None:
     """Run the command line."""
-    # Importing torch makes a million objects, and Python would search them for cycles every 700.
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(_COLLECT_EVERY)
     # At its end Python searches torch's million objects for cycles: a third of a second, for nothing.
     atexit.register(gc.freeze)
     sys.exit(app())

@@ -84,8 +84,8 @@ def map_blocks(
 
     The processes start at once, with the first blocks; after that ``blocks`` is consumed lazily: at most
     ``ahead`` blocks per worker are taken but not yet yielded. With ``workers=0`` all runs in this process,
-    without protection. ``timeout_s`` bounds the processor time of
-    each run of a block, so that a busy machine doesn't cost good rows.
+    without protection. ``timeout_s`` bounds the processor time of each run of a block, so that a busy machine
+    doesn't cost good rows.
     An exception of ``function`` ends the iteration as a :class:`MolftError` with the child's traceback.
     """
     if workers < 0 or timeout_s <= 0 or ahead < 1:
