@@ -82,10 +82,10 @@ def map_blocks(
 ) -> Generator[Result, None, None]:
     """Yield ``function(block, lost=...)`` for every block, in order.
 
-    The processes start at once, with the first blocks; after that ``blocks`` is consumed lazily: at most
-    ``ahead`` blocks per worker are taken but not yet yielded. With ``workers=0`` all runs in this process,
-    without protection. ``timeout_s`` bounds the processor time of each run of a block, so that a busy machine
-    doesn't cost good rows.
+    The processes start at once, with the first blocks, but for one that waits until a result is asked for;
+    after that ``blocks`` is consumed lazily: at most ``ahead`` blocks per worker are taken but not yet
+    yielded. With ``workers=0`` all runs in this process, without protection. ``timeout_s`` bounds the
+    processor time of each run of a block, so that a busy machine doesn't cost good rows.
     An exception of ``function`` ends the iteration as a :class:`MolftError` with the child's traceback.
     """
     if workers < 0 or timeout_s <= 0 or ahead < 1:
@@ -112,7 +112,7 @@ def _map_in_children(
     """Yield None when the processes have their first blocks, then the results."""
     children = [_Child(function, timeout_s) for _ in range(workers)]
     idle: SimpleQueue[_Child[Result]] = SimpleQueue()
-    for child in children:
+    for child in children[: max(1, workers - 1)]:
         idle.put(child)
 
     def run(block: Sequence[str]) -> Result:
@@ -128,6 +128,9 @@ def _map_in_children(
     try:
         pending.extend(pool.submit(run, block) for block in islice(source, ahead * workers))
         yield None
+        # Till somebody asks for a result, he has a core of his own for what he does meanwhile.
+        for child in children[max(1, workers - 1) :]:
+            idle.put(child)
         while pending:
             yield pending.popleft().result()
             pending.extend(pool.submit(run, block) for block in islice(source, 1))
