@@ -112,7 +112,8 @@ def _map_in_children(
     """Yield None when the processes have their first blocks, then the results."""
     children = [_Child(function, timeout_s) for _ in range(workers)]
     idle: SimpleQueue[_Child[Result]] = SimpleQueue()
-    for child in children[: max(1, workers - 1)]:
+    early = max(1, workers - 1)
+    for child in children[:early]:
         idle.put(child)
 
     def run(block: Sequence[str]) -> Result:
@@ -129,7 +130,7 @@ def _map_in_children(
         pending.extend(pool.submit(run, block) for block in islice(source, ahead * workers))
         yield None
         # Till somebody asks for a result, he has a core of his own for what he does meanwhile.
-        for child in children[max(1, workers - 1) :]:
+        for child in children[early:]:
             idle.put(child)
         while pending:
             yield pending.popleft().result()

@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from molft.model.topology import Topology
+from molft.model.topology import Topology, stable_order
 
 # Odd 64-bit constants of the splitmix64 generator (Steele et al., OOPSLA 2014), as signed numbers.
 _STEP = 0x9E3779B97F4A7C15 - 2**64
@@ -137,8 +137,7 @@ def reduce_lists(
     if colours is not None:
         names = colours.index_select(0, topology.neighbours.index_select(0, pairs))
         order = names.argsort()
-        # Sorted as 32-bit numbers: those of 64 take twice as long.
-        order = order.index_select(0, lists.index_select(0, order).int().argsort(stable=True))
+        order = order.index_select(0, stable_order(lists.index_select(0, order)))
         pairs = pairs.index_select(0, order)
     atoms = topology.neighbours.index_select(0, pairs)
     return Topology(
